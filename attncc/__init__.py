@@ -1,0 +1,1 @@
+"""attncc: sparse attention patterns, compiled."""

@@ -1,0 +1,1 @@
+"""From a Pattern to its TilePlan: the passes, in order."""
