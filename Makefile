@@ -1,0 +1,83 @@
+# attncc from a fresh clone. `make tune` and `make test` are the two commands; everything they need they install.
+#
+# Any interpreter that already has the dependencies will do, and then nothing is installed:
+#     make gpu PYTHON=python3
+
+PYTHON ?= .venv/bin/python
+BOOTSTRAP ?= python3
+WORKERS ?= 2
+
+ifeq ($(PYTHON),.venv/bin/python)
+READY := .venv/installed
+endif
+
+ATTNCC := $(PYTHON) -m attncc
+SOURCES := attncc bench codegen autotune patterns tests
+
+# What `make tune` tunes: see `attncc patterns` for all names, `attncc tune --help` for shapes.
+PATTERNS ?= causal sliding_window a_shape strided_blocks
+SHAPE ?= 1,8,2,8192,8192,128
+DTYPE ?= bf16
+BUDGET ?= 40
+
+.PHONY: help install tune test check format golden bench report gpu gpu-test gpu-tune gpu-bench gpu-report clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp is older than what it depends on exactly when another version may be wanted.
+.venv/installed: pyproject.toml constraints.txt
+	@test -x .venv/bin/python || $(BOOTSTRAP) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,report]'
+	@touch $@
+
+install: $(READY) ## the environment in .venv, with the tested versions
+
+tune: $(READY) ## tune a handful of patterns on this machine's CPU, a few minutes
+	$(ATTNCC) tune $(PATTERNS) --device cpu --shape $(SHAPE) --dtype $(DTYPE) --budget $(BUDGET)
+	$(ATTNCC) library list
+
+test: $(READY) ## every test
+	$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
+
+check: $(READY) ## lint, format, types
+	$(PYTHON) -m ruff check $(SOURCES)
+	$(PYTHON) -m ruff format --check $(SOURCES)
+	$(PYTHON) -m mypy -p attncc -p bench
+
+format: $(READY) ## rewrite the sources in the house format
+	$(PYTHON) -m ruff check --fix $(SOURCES)
+	$(PYTHON) -m ruff format $(SOURCES)
+
+golden: $(READY) ## rewrite the golden files from today's emitters; read the diff
+	$(PYTHON) -m tests.golden.rewrite
+
+bench: $(READY) ## side by side with SDPA and FlexAttention, on this machine
+	$(PYTHON) -m bench.run --quick
+
+report: $(READY) ## reports/<this hardware>/ from the library and the last bench
+	$(ATTNCC) report
+
+# The four pieces below take under ten minutes each. Without a GPU they say so and succeed.
+gpu: gpu-test gpu-tune gpu-bench gpu-report ## everything that needs a GPU
+
+GPU_SHAPE ?= 1,32,8,32768,32768,128
+GPU := $(PYTHON) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'
+WITH_GPU = @if $(GPU); then set -x; $(1); else echo "$@: skipped, PyTorch sees no GPU here"; fi
+
+gpu-test: $(READY)
+	$(call WITH_GPU,$(PYTHON) -m pytest -q -m gpu)
+
+gpu-tune: $(READY)
+	$(call WITH_GPU,$(ATTNCC) tune $(PATTERNS) --device cuda --shape $(GPU_SHAPE) --dtype bf16 --budget 120)
+
+gpu-bench: $(READY)
+	$(call WITH_GPU,$(PYTHON) -m bench.run --quick --device cuda)
+
+gpu-report: $(READY)
+	$(call WITH_GPU,$(ATTNCC) report)
+
+clean: ## what builds and tests leave behind, the environment excepted
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,3 @@
+"""Which version of attncc this is."""
+
+VERSION = "0.1.0"
