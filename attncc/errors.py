@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -78,3 +79,103 @@ class UnsupportedCpuArch(AttnccError):
 
     def __init__(self, variable: str, arch: str, usable: Sequence[str]) -> None:
         super().__init__(f"${variable} is {arch!r}, which this CPU cannot run; it can run {', '.join(usable)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One mistake in a pattern file: its place, its sentence, and the line it stands in (`width` characters of
+    `shown`, after the first `indent`, are underlined)."""
+
+    file: str
+    line: int
+    column: int
+    sentence: str
+    shown: str
+    indent: int
+    width: int
+
+    def __str__(self) -> str:
+        margin = " " * len(f"{self.line}")
+        return (
+            f"{self.file}:{self.line}:{self.column}: {self.sentence}\n"
+            f"  {self.line} | {self.shown.rstrip()}\n"
+            f"  {margin} | {' ' * self.indent}{'^' * self.width}"
+        )
+
+
+class PatternFileError(AttnccError):
+    """A pattern file has mistakes; all of them are listed, in the order of the file."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
+
+
+class PatternFileUnreadable(AttnccError):
+    """A pattern file cannot be read at all."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot read the pattern file {path}: {reason}")
+
+
+class UnknownPattern(AttnccError):
+    """No shipped pattern and no file has this name."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"unknown pattern {name!r}, and no such file; {nearest(name, known)}")
+
+
+class UnknownParameter(AttnccError):
+    """A pattern is given a parameter it does not declare."""
+
+    def __init__(self, pattern: str, name: str, known: Sequence[str]) -> None:
+        hint = nearest(name, known) if known else "it has none"
+        super().__init__(f"pattern '{pattern}' has no parameter {name!r}; {hint}")
+
+
+class BadParameter(AttnccError):
+    """A parameter is given a value it cannot have."""
+
+    def __init__(self, pattern: str, name: str, value: str, wanted: str) -> None:
+        super().__init__(f"parameter '{name}' of pattern '{pattern}' must be {wanted}, not {value}")
+
+
+class LibraryNewer(AttnccError):
+    """The kernel library was written by a later version of attncc."""
+
+    def __init__(self, file: Path, found: int, understood: int) -> None:
+        super().__init__(
+            f"{file} has library format {found}, this attncc understands up to {understood}; nothing was changed: "
+            "upgrade attncc, or choose another directory with --library or $ATTNCC_LIBRARY"
+        )
+
+
+class LibraryDamaged(AttnccError):
+    """The kernel library cannot be read."""
+
+    exit_status = 1
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(
+            f"{file} is damaged ({reason}); `attncc library prune --damaged` moves it aside, keeps what can still be "
+            "read and deletes nothing"
+        )
+
+
+class LibraryNotWritable(AttnccError):
+    """The kernel library can be read but not changed."""
+
+    exit_status = 1
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(
+            f"cannot write to {file}: {reason}; what it holds can still be read; make room, or choose another directory "
+            "with --library or $ATTNCC_LIBRARY"
+        )
+
+
+class ImportRefused(AttnccError):
+    """An exported library does not say what it claims to say."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}; nothing was imported: export the library again where it was made")

@@ -1,0 +1,1 @@
+"""What was tuned, kept: keys, entries, trials and the database that holds them."""
