@@ -1,0 +1,136 @@
+"""Gives equal loop bounds one plain form: sums of multiples, with small factors under `//` and `%`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from attncc.ir.expr import (
+    ZERO,
+    Abs,
+    Add,
+    FloorDiv,
+    Int,
+    IntExpr,
+    Max,
+    Min,
+    Mod,
+    Mul,
+    Neg,
+    Param,
+    Select,
+    Sub,
+    Var,
+)
+
+#: A sum of multiples of terms that are not sums themselves; the term ONE_TERM carries the constant.
+Sum = Mapping[IntExpr, int]
+ONE_TERM = Int(1)
+
+
+def tidy(expr: IntExpr) -> IntExpr:
+    """An equal expression in the plain form; equal sums become equal trees."""
+    return _written(_sum(expr))
+
+
+def successor(expr: IntExpr) -> IntExpr:
+    """`expr + 1`, tidy, with the one taken inside `min` and `max`."""
+    match expr:
+        case Min(left, right):
+            return Min(successor(left), successor(right))
+        case Max(left, right):
+            return Max(successor(left), successor(right))
+        case _:
+            return tidy(Add(expr, Int(1)))
+
+
+def _sum(expr: IntExpr) -> Sum:
+    match expr:
+        case Int(value):
+            return {ONE_TERM: value}
+        case Var() | Param():
+            return {expr: 1}
+        case Add(left, right):
+            return _plus(_sum(left), _sum(right), 1)
+        case Sub(left, right):
+            return _plus(_sum(left), _sum(right), -1)
+        case Neg(operand):
+            return _plus({}, _sum(operand), -1)
+        case Mul(left, right):
+            return _product(_sum(left), _sum(right))
+        case FloorDiv(left, right):
+            return _quotient(_sum(left), _constant(_sum(right)))
+        case Mod(left, right):
+            return _remainder(_sum(left), _constant(_sum(right)))
+        case Abs(operand):
+            return {Abs(tidy(operand)): 1}
+        case Min(left, right):
+            return {Min(tidy(left), tidy(right)): 1}
+        case Max(left, right):
+            return {Max(tidy(left), tidy(right)): 1}
+        case Select(condition, then, orelse):
+            return {Select(condition, tidy(then), tidy(orelse)): 1}
+        case _:
+            assert_never(expr)
+
+
+def _plus(left: Sum, right: Sum, factor: int) -> Sum:
+    total = dict(left)
+    for term, count in right.items():
+        total[term] = total.get(term, 0) + factor * count
+    return {term: count for term, count in total.items() if count}
+
+
+def _constant(total: Sum) -> int:
+    assert set(total) <= {ONE_TERM}, "only constants multiply and divide"
+    return total.get(ONE_TERM, 0)
+
+
+def _product(left: Sum, right: Sum) -> Sum:
+    if set(left) <= {ONE_TERM}:
+        left, right = right, left
+    return _plus({}, left, _constant(right))
+
+
+def _quotient(total: Sum, divisor: int) -> Sum:
+    """floor(total / divisor), whole multiples of the divisor taken out, the first factor left positive."""
+    outside = {term: _nearest(count, divisor) for term, count in total.items()}
+    rest = _plus(total, outside, -divisor)
+    first = next((count for term, count in rest.items() if term != ONE_TERM), 0)
+    if not first:
+        return _plus({}, {**outside, ONE_TERM: total.get(ONE_TERM, 0) // divisor}, 1)
+    if first < 0:
+        negated = _plus({ONE_TERM: divisor - 1}, rest, -1)
+        return _plus(outside, _quotient(negated, divisor), -1)
+    return _plus(outside, {FloorDiv(_written(rest), Int(divisor)): 1}, 1)
+
+
+def _remainder(total: Sum, divisor: int) -> Sum:
+    rest = {term: count - divisor * _nearest(count, divisor) for term, count in total.items()}
+    rest[ONE_TERM] = total.get(ONE_TERM, 0) % divisor
+    rest = _plus({}, rest, 1)
+    if set(rest) <= {ONE_TERM}:
+        return rest
+    return {Mod(_written(rest), Int(divisor)): 1}
+
+
+def _nearest(count: int, divisor: int) -> int:
+    """count / divisor, rounded to the nearest whole number (halves down)."""
+    return (2 * count + divisor - 1) // (2 * divisor)
+
+
+def _written(total: Sum) -> IntExpr:
+    """The sum as a tree: terms in their order, those with positive factors first, the constant last."""
+    terms = sorted(((t, c) for t, c in total.items() if t != ONE_TERM), key=lambda pair: pair[1] < 0)
+    written: IntExpr | None = None
+    for term, count in [*terms, (ONE_TERM, total.get(ONE_TERM, 0))]:
+        if count:
+            written = _joined(written, term, count)
+    return ZERO if written is None else written
+
+
+def _joined(written: IntExpr | None, term: IntExpr, count: int) -> IntExpr:
+    size = Int(abs(count)) if term == ONE_TERM else term if abs(count) == 1 else Mul(Int(abs(count)), term)
+    if written is None:
+        return size if count > 0 else Int(count) if term == ONE_TERM else Neg(size)
+    return Add(written, size) if count > 0 else Sub(written, size)
