@@ -169,8 +169,8 @@ class LibraryNotWritable(AttnccError):
 
     def __init__(self, file: Path, reason: str) -> None:
         super().__init__(
-            f"cannot write to {file}: {reason}; what it holds can still be read; make room, or choose another directory "
-            "with --library or $ATTNCC_LIBRARY"
+            f"cannot write to {file}: {reason}; what it holds can still be read; make room, or choose another "
+            "directory with --library or $ATTNCC_LIBRARY"
         )
 
 

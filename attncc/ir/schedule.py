@@ -93,6 +93,13 @@ class SearchSpace:
         """The built-in schedule; always in the space."""
         return Schedule(tuple((knob.name, knob.default) for knob in self.knobs))
 
+    def holds(self, schedule: Schedule) -> bool:
+        """Whether `schedule` chooses for these knobs, in their order, and is legal."""
+        named = tuple(name for name, _ in schedule.choices) == tuple(knob.name for knob in self.knobs)
+        return (
+            named and all(schedule[knob.name] in knob.choices for knob in self.knobs) and self.refusal(schedule) is None
+        )
+
     def schedules(self) -> Iterator[Schedule]:
         """Every legal schedule, in a fixed order."""
         for values in itertools.product(*(knob.choices for knob in self.knobs)):
