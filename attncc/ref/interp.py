@@ -1,0 +1,132 @@
+"""The meaning of a TilePlan: runs it tile by tile in numpy, and counts the units it visits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from attncc.ir.alibi import slopes
+from attncc.ir.expr import Q_FIRST, Q_LAST, UNIT_INDEX
+from attncc.ir.pattern import Alibi, Pattern, Scale, Softcap
+from attncc.ir.tile import Body, Branch, RangeLoop, TilePlan
+from attncc.ref.evaluate import Ints, constants, number, truth
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One unit of keys that one query tile looks at; `loop` is the loop of the plan that brought it there."""
+
+    unit: int
+    loop: RangeLoop
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTile:
+    """Rows q_first to q_last (absolute positions, both included) and the units that they visit, in order."""
+
+    q_first: int
+    q_last: int
+    visits: tuple[Visit, ...]
+
+
+def visits(plan: TilePlan, q_len: int, kv_len: int, head: int = 0, batch: int = 0) -> Iterator[QueryTile]:
+    """What each query tile of one head visits."""
+    offset = kv_len - q_len
+    for tile in range(offset // plan.block_m, (kv_len - 1) // plan.block_m + 1):
+        q_first = max(offset, tile * plan.block_m)
+        q_last = min(kv_len, (tile + 1) * plan.block_m) - 1
+        values = constants(plan.pattern, q_len, kv_len)
+        owners = {Q_FIRST: q_first, Q_LAST: q_last, "head": head, "batch": batch}
+        values |= {name: np.asarray(value, np.int64) for name, value in owners.items()}
+        yield QueryTile(q_first, q_last, tuple(_visits(plan.body, values)))
+
+
+def _visits(body: Body, values: Mapping[str, Ints]) -> Iterator[Visit]:
+    for node in body:
+        match node:
+            case Branch(condition, then, orelse):
+                yield from _visits(then if truth(condition, values) else orelse, values)
+            case RangeLoop(lo, hi, step):
+                units = np.arange(int(number(lo, values)), int(number(hi, values)), step)
+                if node.sieve is not None:
+                    units = units[np.broadcast_to(truth(node.sieve, {**values, UNIT_INDEX: units}), units.shape)]
+                yield from (Visit(int(unit), node) for unit in units)
+
+
+def attend(
+    plan: TilePlan, query: Floats, key: Floats, value: Floats, scale: float
+) -> tuple[Floats, Floats]:
+    """(out, lse) in float64, shapes as in `ref.dense.attention`, by the plan's loops and an online softmax."""
+    batch, q_heads, q_len, head_dim = query.shape
+    kv_len, group = key.shape[2], q_heads // key.shape[1]
+    out = np.full((batch, q_heads, q_len, head_dim), np.nan)
+    lse = np.full((batch, q_heads, q_len), np.nan)
+    for b, h in np.ndindex(batch, q_heads):
+        for tile in visits(plan, q_len, kv_len, h, b):
+            rows = slice(tile.q_first - (kv_len - q_len), tile.q_last - (kv_len - q_len) + 1)
+            state = _State.empty(rows.stop - rows.start, head_dim)
+            for visit in tile.visits:
+                keys = np.arange(visit.unit * plan.width, min((visit.unit + 1) * plan.width, kv_len))
+                score = _score(plan.pattern, query[b, h, rows] @ key[b, h // group, keys].T * scale, tile, keys, h, q_heads)
+                if visit.loop.mask is not None:
+                    score = np.where(_kept(plan, visit.loop, tile, keys, h, b, q_len, kv_len), score, -np.inf)
+                state = state.add(score, value[b, h // group, keys])
+            out[b, h, rows], lse[b, h, rows] = state.result()
+    return out, lse
+
+
+def _kept(
+    plan: TilePlan, loop: RangeLoop, tile: QueryTile, keys: Ints, head: int, batch: int, q_len: int, kv_len: int
+) -> npt.NDArray[np.bool_]:
+    values = constants(plan.pattern, q_len, kv_len)
+    values |= {"head": np.asarray(head), "batch": np.asarray(batch), "kv": keys}
+    values["q"] = np.arange(tile.q_first, tile.q_last + 1)[:, None]
+    assert loop.mask is not None, "a loop without a mask keeps every pair"
+    return truth(loop.mask, values)
+
+
+def _score(pattern: Pattern, score: Floats, tile: QueryTile, keys: Ints, head: int, q_heads: int) -> Floats:
+    for rule in pattern.score:
+        match rule:
+            case Scale(factor):
+                score = score * factor
+            case Softcap(cap):
+                score = cap * np.tanh(score / cap)
+            case Alibi():
+                distance = np.arange(tile.q_first, tile.q_last + 1)[:, None] - keys
+                score = score - slopes(q_heads)[head] * distance
+    return score
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Online softmax of some rows: largest score, sum of weights, weighted sum of values."""
+
+    row_max: Floats
+    row_sum: Floats
+    acc: Floats
+
+    @staticmethod
+    def empty(rows: int, head_dim: int) -> _State:
+        return _State(np.full(rows, -math.inf), np.zeros(rows), np.zeros((rows, head_dim)))
+
+    def add(self, score: Floats, value: Floats) -> _State:
+        row_max = np.maximum(self.row_max, score.max(axis=1, initial=-math.inf))
+        shift = np.where(np.isneginf(row_max), 0.0, row_max)
+        weight = np.exp(score - shift[:, None])
+        rescale = np.exp(self.row_max - shift)
+        row_sum = self.row_sum * rescale + weight.sum(axis=1)
+        return _State(row_max, row_sum, self.acc * rescale[:, None] + weight @ value)
+
+    def result(self) -> tuple[Floats, Floats]:
+        """(out, lse); 0 and -inf for rows without a key."""
+        empty = self.row_sum == 0
+        with np.errstate(divide="ignore"):
+            lse = np.where(empty, -math.inf, self.row_max + np.log(self.row_sum))
+        return self.acc / np.where(empty, 1.0, self.row_sum)[:, None], lse
