@@ -179,3 +179,17 @@ class ImportRefused(AttnccError):
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"{where}: {reason}; nothing was imported: export the library again where it was made")
+
+
+class BenchFileUnreadable(AttnccError):
+    """A file that should hold the results of a bench run does not."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: not a bench record ({reason}); python -m bench.run --out {path} makes one")
+
+
+class NothingKept(AttnccError):
+    """The library holds nothing under the name or key asked for."""
+
+    def __init__(self, library: Path, which: str) -> None:
+        super().__init__(f"{library} holds nothing for '{which}'; attncc library list shows what it holds")

@@ -1,0 +1,160 @@
+"""What does a YAML file say, and where does it say it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Never, TypeAlias
+
+import yaml
+
+from attncc.errors import PatternFileError
+from attncc.spec.origin import Origin
+from attncc.spec.tokens import Fault, MisreadError, quoted
+
+#: A pattern file has ten lines; these bounds keep a hostile one cheap.
+MAX_BYTES = 65_536
+MAX_EVENTS = 2_000
+MAX_DEPTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text as YAML reads it; `plain` says that it stands without quotes."""
+
+    text: str
+    start: int
+    end: int
+    plain: bool
+    block: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Keys and values in the order of the file."""
+
+    entries: tuple[tuple[Scalar, Node], ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A sequence; pattern files have none, so what it holds does not matter."""
+
+    start: int
+    end: int
+
+
+Node: TypeAlias = Scalar | Table | Listing
+
+
+def document(origin: Origin) -> Table:
+    """The top-level table of the file. Raises PatternFileError if the file is not plain YAML of bounded size: no
+    anchors, tags or second document, nothing nested deeper than a pattern file needs. No object is constructed."""
+    try:
+        return _Composer(yaml.parse(origin.text, Loader=yaml.SafeLoader)).top()
+    except MisreadError as error:
+        fault = error.fault
+    except yaml.MarkedYAMLError as error:
+        at = error.problem_mark.index if error.problem_mark else 0
+        fault = Fault(at, at + 1, _advice(origin.text, at, f"{error.problem}"))
+    except yaml.reader.ReaderError as error:
+        fault = Fault(error.position, error.position + 1, "this is not text; pattern files are UTF-8")
+    raise PatternFileError([origin.diagnostic(fault)])
+
+
+def within(origin: Origin, scalar: Scalar, fault: Fault) -> Fault:
+    """A fault in the text of `scalar` as a fault in the file: the n-th visible character of the text is the n-th
+    visible character after the opening quote or block header."""
+    raw = origin.text[scalar.start : scalar.end]
+    body = raw.find("\n") + 1 if scalar.block else int(not scalar.plain)
+    if not scalar.plain and "\\" in raw:
+        return Fault(scalar.start, scalar.end, fault.sentence)
+    visible = [index for index in range(body, len(raw)) if not raw[index].isspace()]
+    before = sum(not character.isspace() for character in scalar.text[: fault.start])
+    inside = sum(not character.isspace() for character in scalar.text[fault.start : fault.end])
+    if inside == 0:
+        at = scalar.start + (visible[before - 1] + 1 if 0 < before <= len(visible) else body)
+        return Fault(at, at + 1, fault.sentence)
+    last = min(before + inside, len(visible)) - 1
+    return Fault(scalar.start + visible[min(before, last)], scalar.start + visible[last] + 1, fault.sentence)
+
+
+class _Composer:
+    """Nodes from the events of the YAML parser, one at a time, so that a hostile file is dropped early."""
+
+    def __init__(self, events: Iterator[yaml.Event]) -> None:
+        self.events = events
+        self.count = 0
+
+    def top(self) -> Table:
+        self._next()
+        first = self._next()
+        if isinstance(first, yaml.StreamEndEvent):
+            raise MisreadError(0, 1, "the file is empty; a pattern needs at least 'pattern' and 'mask'")
+        node = self._node(self._next(), 1)
+        if not isinstance(node, Table):
+            raise MisreadError(node.start, node.end, "a pattern file is a table of keys, as in 'mask: kv <= q'")
+        self._next()
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._refuse(after, "one file holds one pattern; a second document begins here")
+        return node
+
+    def _next(self) -> yaml.Event:
+        event = next(self.events)
+        self.count += 1
+        if self.count > MAX_EVENTS:
+            self._refuse(event, f"more than {MAX_EVENTS:,} values; this is not a pattern file")
+        return event
+
+    def _node(self, event: yaml.Event, depth: int) -> Node:
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            self._refuse(event, "anchors and aliases ('&', '*') are not used in pattern files; write the value out")
+        if getattr(event, "tag", None) is not None:
+            self._refuse(event, "tags ('!') are not used in pattern files; write the plain value")
+        if depth > MAX_DEPTH:
+            self._refuse(event, f"nested more than {MAX_DEPTH} deep; this is not a pattern file")
+        match event:
+            case yaml.ScalarEvent():
+                return _scalar(event)
+            case yaml.MappingStartEvent():
+                return self._table(event, depth)
+            case _:
+                return self._listing(event, depth)
+
+    def _table(self, opening: yaml.Event, depth: int) -> Table:
+        entries: list[tuple[Scalar, Node]] = []
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._node(event, depth + 1)
+            if not isinstance(key, Scalar):
+                raise MisreadError(key.start, key.start + 1, "a key must be a name")
+            entries.append((key, self._node(self._next(), depth + 1)))
+        return Table(tuple(entries), _span(opening)[0], _span(event)[1])
+
+    def _listing(self, opening: yaml.Event, depth: int) -> Listing:
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            self._node(event, depth + 1)
+        return Listing(_span(opening)[0], _span(event)[1])
+
+    def _refuse(self, event: yaml.Event, sentence: str) -> Never:
+        raise MisreadError(*_span(event), sentence)
+
+
+def _scalar(event: yaml.ScalarEvent) -> Scalar:
+    return Scalar(event.value, *_span(event), plain=event.style is None, block=event.style in ("|", ">"))
+
+
+def _span(event: yaml.Event) -> tuple[int, int]:
+    assert event.start_mark is not None, "a parsed event has a start"
+    assert event.end_mark is not None, "a parsed event has an end"
+    return event.start_mark.index, event.end_mark.index
+
+
+def _advice(text: str, at: int, problem: str) -> str:
+    if text[at : at + 1] == "\t":
+        return "YAML cannot be indented with tabs; use spaces"
+    if text[at : at + 1] in ("%", "@", "`"):
+        return f"a value that begins with {quoted(text[at])} must stand in quotes"
+    return f"this is not YAML: {problem}"

@@ -1,0 +1,103 @@
+"""Where is a pattern found, and how does its text get in?"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import yaml
+
+from attncc.errors import PatternFileError, PatternFileUnreadable, UnknownPattern
+from attncc.spec.check import check
+from attncc.spec.document import MAX_BYTES, MAX_DEPTH
+from attncc.spec.origin import Origin
+from attncc.spec.schema import PatternSpec
+from attncc.spec.tokens import Fault
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def find(name_or_path: str | os.PathLike[str]) -> PatternSpec:
+    """The shipped pattern of this name, else the pattern file at this path. Raises UnknownPattern with the nearest
+    name, PatternFileUnreadable, or PatternFileError."""
+    wanted = os.fspath(name_or_path)
+    if wanted in shipped():
+        return _shipped(wanted)
+    if wanted.endswith(SUFFIXES) or Path(wanted).exists():
+        return read(Path(wanted))
+    raise UnknownPattern(wanted, shipped())
+
+
+@cache
+def shipped() -> tuple[str, ...]:
+    """The names of the patterns that come with attncc, in alphabetical order."""
+    names = (entry.name for entry in _folder().iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+def read(path: Path) -> PatternSpec:
+    """The pattern in the file at `path`. Raises PatternFileUnreadable, or PatternFileError with every mistake."""
+    if path.exists() and not path.is_file():
+        raise PatternFileUnreadable(str(path), "it is not a file")
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PatternFileUnreadable(str(path), error.strerror or "the system refuses") from error
+    return check(Origin(str(path), _text(str(path), raw)))
+
+
+def from_dict(mapping: Mapping[str, object]) -> PatternSpec:
+    """The pattern that `mapping` declares, by the schema of pattern files. Raises PatternFileError with every mistake,
+    shown in the YAML that the mapping stands for."""
+    text = yaml.dump(_plain(mapping, 1), Dumper=_Dumper, sort_keys=False, width=MAX_BYTES, allow_unicode=True)
+    return check(Origin("<dict>", text))
+
+
+@cache
+def _shipped(name: str) -> PatternSpec:
+    file = _folder().joinpath(f"{name}.yaml")
+    return check(Origin(f"patterns/{name}.yaml", file.read_text(encoding="utf-8")))
+
+
+def _folder() -> Traversable:
+    return resources.files("attncc.patterns")
+
+
+def _text(name: str, raw: bytes) -> str:
+    if len(raw) > MAX_BYTES:
+        raise PatternFileUnreadable(name, f"it is larger than {MAX_BYTES:,} bytes, which no pattern needs")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8-sig")
+        fault = Fault(len(before), len(before) + 1, "this is not text; pattern files are UTF-8")
+        raise PatternFileError([Origin(name, before).diagnostic(fault)]) from error
+    return re.sub(r"\r\n?", "\n", text)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a value that occurs twice out twice."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _plain(value: object, depth: int) -> object:
+    """`value` made of Python's own tables, lists, numbers and texts only."""
+    if depth > MAX_DEPTH:
+        raise PatternFileUnreadable("<dict>", f"it is nested more than {MAX_DEPTH} deep")
+    match value:
+        case Mapping():
+            return {str(key): _plain(item, depth + 1) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item, depth + 1) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise PatternFileUnreadable("<dict>", f"it holds a {type(value).__name__}; texts and numbers are allowed")
