@@ -1,0 +1,116 @@
+"""From a bound pattern and the sizes of a call to source, and to the kernel that serves the call."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from attncc import passes, settings
+from attncc.codegen.backend import Backend, backends
+from attncc.codegen.kernel import CompiledKernel, KernelSource, Phase
+from attncc.device import DeviceKind, DeviceModel
+from attncc.errors import AttnccError
+from attncc.ir.pattern import Pattern
+from attncc.ir.schedule import Operands, Schedule, SearchSpace, Shape
+from attncc.library.key import KernelKey, key_for, shape_class, space_digest
+from attncc.library.store import KernelLibrary
+
+#: The backend that writes kernels for each kind of device.
+BACKEND: Mapping[DeviceKind, str] = {"cpu": "cpu", "cuda": "triton", "hip": "triton"}
+
+_building = threading.RLock()
+
+
+def backend_of(device: DeviceModel) -> Backend:
+    """The backend that writes kernels for `device`."""
+    return backends()[BACKEND[device.kind]]
+
+
+def source(pattern: Pattern, operands: Operands, phase: Phase, schedule: Schedule, backend: str) -> KernelSource:
+    """The generated source; needs no device. Raises MaskTooComplex if the mask has no closed-form tiles."""
+    writer = backends()[backend]
+    return writer.emit(passes.run(pattern, writer.tiling(phase, schedule)), operands, phase, schedule)
+
+
+def kernel(
+    pattern: Pattern,
+    operands: Operands,
+    shape: Shape,
+    device: DeviceModel,
+    schedule: Schedule | None = None,
+    library: Path | None = None,
+) -> CompiledKernel:
+    """The kernel for calls like `shape`, compiled at the first request and shared by all that need the same source.
+
+    Without a `schedule`, the one tuned for this class of shapes is taken from the library (at `library`, else the
+    user's own); if there is none, the built-in one. Raises NoCompiler and CompilationFailed.
+    """
+    phase = backend_of(device).phase(shape)
+    with _building:
+        chosen = schedule or _chosen(pattern, operands, phase, shape_class(shape), shape, device, library)
+        return _built(pattern, operands, phase, chosen, device)
+
+
+def key(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceModel) -> KernelKey:
+    """The name under which the library keeps the schedule of calls like `shape`."""
+    phase = backend_of(device).phase(shape)
+    space, toolchain = _environment(operands, phase, device)
+    name = BACKEND[device.kind]
+    return key_for(
+        pattern, operands, shape, phase, device, backend=name, space=space_digest(space), toolchain=toolchain
+    )
+
+
+def forget() -> None:
+    """Looks schedules up again from here on, after the library has changed; compiled kernels are kept."""
+    with _building:
+        _schedules.clear()
+
+
+_schedules: dict[tuple[Pattern, Operands, Phase, str, int, DeviceModel, Path | None], Schedule] = {}
+
+
+def _chosen(
+    pattern: Pattern,
+    operands: Operands,
+    phase: Phase,
+    lengths: str,
+    shape: Shape,
+    device: DeviceModel,
+    library: Path | None,
+) -> Schedule:
+    call = (pattern, operands, phase, lengths, shape.group, device, library)
+    if call not in _schedules:
+        tuned = _tuned(key(pattern, operands, shape, device), library or settings.library_path())
+        _schedules[call] = tuned or _environment(operands, phase, device)[0].default()
+    return _schedules[call]
+
+
+def _tuned(wanted: KernelKey, library: Path) -> Schedule | None:
+    # A call must not fail because of what an earlier session stored, and must not hide that it was stored in vain.
+    if not library.exists():
+        return None
+    try:
+        with KernelLibrary(library) as store:
+            entry = store.decision(wanted)
+    except AttnccError as error:
+        warnings.warn(f"tuned schedules are not used: {error}", stacklevel=2)
+        return None
+    return entry.schedule if entry else None
+
+
+@cache
+def _environment(operands: Operands, phase: Phase, device: DeviceModel) -> tuple[SearchSpace, str]:
+    backend = backend_of(device)
+    return backend.space(operands, phase, device), backend.toolchain(device)
+
+
+@cache
+def _built(
+    pattern: Pattern, operands: Operands, phase: Phase, schedule: Schedule, device: DeviceModel
+) -> CompiledKernel:
+    text = source(pattern, operands, phase, schedule, BACKEND[device.kind])
+    return backend_of(device).build(text, device)
