@@ -193,3 +193,148 @@ class NothingKept(AttnccError):
 
     def __init__(self, library: Path, which: str) -> None:
         super().__init__(f"{library} holds nothing for '{which}'; attncc library list shows what it holds")
+
+
+class UnknownStrategy(AttnccError):
+    """No search strategy has this name."""
+
+    def __init__(self, strategy: str, known: Sequence[str]) -> None:
+        super().__init__(f"unknown strategy {strategy!r}; {nearest(strategy, known)}")
+
+
+class DefaultScheduleFailed(AttnccError):
+    """The built-in schedule does not work, so there is nothing to compare others with."""
+
+    exit_status = 1
+
+    def __init__(self, job: str, schedule: str, reason: str, sentence: str) -> None:
+        super().__init__(
+            f"{job}: the default schedule ({schedule}) failed: {reason}: {sentence}; this is a mistake in attncc or in the "
+            "machine's compiler: `attncc doctor` and `attncc verify` tell which"
+        )
+
+
+class WorkerLost(AttnccError):
+    """The process that builds and times kernels cannot be started."""
+
+    exit_status = 1
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the process that builds and times kernels did not start: {reason}")
+
+
+class WrongRank(AttnccError):
+    """A tensor of a call has not four dimensions."""
+
+    def __init__(self, name: str, shape: Sequence[int]) -> None:
+        super().__init__(f"{name} has the shape {list(shape)}; it must be [batch, heads, len, head_dim]")
+
+
+class EmptyTensor(AttnccError):
+    """A tensor of a call holds no number."""
+
+    def __init__(self, name: str, shape: Sequence[int]) -> None:
+        super().__init__(f"{name} is empty: its shape is {list(shape)}; leave the call out when there is nothing to do")
+
+
+class UnsupportedDType(AttnccError):
+    """No kernel works on this element type."""
+
+    def __init__(self, dtype: str, known: Sequence[str]) -> None:
+        super().__init__(f"query is {dtype}; kernels exist for {', '.join(known)}")
+
+
+class MixedDTypes(AttnccError):
+    """The tensors of a call differ in element type."""
+
+    def __init__(self, query: str, key: str, value: str) -> None:
+        super().__init__(f"query is {query}, key is {key}, value is {value}; convert them to one dtype")
+
+
+class MixedDevices(AttnccError):
+    """The tensors of a call lie on different devices."""
+
+    def __init__(self, query: str, key: str, value: str) -> None:
+        super().__init__(f"query is on {query}, key on {key}, value on {value}; move them to one device")
+
+
+class HeadsNotGrouped(AttnccError):
+    """The query heads cannot be shared out evenly among the KV heads."""
+
+    def __init__(self, q_heads: int, kv_heads: int) -> None:
+        super().__init__(f"query has {q_heads} heads and key {kv_heads}; query heads must be a multiple of KV heads")
+
+
+class SizesDisagree(AttnccError):
+    """Two tensors of a call disagree in a size they share."""
+
+    def __init__(self, size: str, left: str, left_size: int, right: str, right_size: int) -> None:
+        super().__init__(f"{left} has {size} {left_size} and {right} has {size} {right_size}; they must be the same")
+
+
+class UnsupportedHeadDim(AttnccError):
+    """No kernel works on this head_dim."""
+
+    def __init__(self, head_dim: int, smallest: int, largest: int, step: int) -> None:
+        super().__init__(
+            f"head_dim is {head_dim}; kernels exist for multiples of {step} from {smallest} to {largest}: pad query, key "
+            "and value with zeros, pass the scale of the unpadded head_dim, and cut the result"
+        )
+
+
+class LastDimensionStrided(AttnccError):
+    """The numbers of one row do not lie side by side."""
+
+    def __init__(self, name: str, stride: int) -> None:
+        super().__init__(f"the last dimension of {name} has stride {stride}; it must be contiguous: call .contiguous()")
+
+
+class BadScale(AttnccError):
+    """The scale of the scores is no number."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__(f"scale is {scale}; it must be a finite number, or None for head_dim ** -0.5")
+
+
+class UnknownInput(AttnccError):
+    """A call passes an input that the pattern does not declare."""
+
+    def __init__(self, pattern: str, name: str) -> None:
+        super().__init__(
+            f"pattern '{pattern}' has no input {name!r}; parameters are set when the pattern is loaded, "
+            f"as in Pattern.load({pattern!r}, {name}=...)"
+        )
+
+
+class ParameterNameTaken(AttnccError):
+    """A parameter is called like an argument of every operator."""
+
+    def __init__(self, pattern: str, name: str) -> None:
+        super().__init__(
+            f"pattern '{pattern}': a parameter cannot be called '{name}', an argument of every operator is"
+        )
+
+
+class SecondDerivative(AttnccError):
+    """The gradient of a gradient was asked for."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(f"'{pattern}' has first derivatives only; attncc.reference can be derived as often as needed")
+
+
+class StatesDisagree(AttnccError):
+    """Partial results that cannot be merged into one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"merge_states: {reason}; pass pairs (out [batch, heads, len, head_dim], lse [batch, heads, len])"
+        )
+
+
+class NoCompiler(AttnccError):
+    """There is no C compiler, so kernels for the CPU cannot be built."""
+
+    exit_status = 1
+
+    def __init__(self, tried: Sequence[str]) -> None:
+        super().__init__(f"no C compiler found (tried {', '.join(tried)}); install gcc or clang, or name one in $CC")
