@@ -277,8 +277,8 @@ class UnsupportedHeadDim(AttnccError):
 
     def __init__(self, head_dim: int, smallest: int, largest: int, step: int) -> None:
         super().__init__(
-            f"head_dim is {head_dim}; kernels exist for multiples of {step} from {smallest} to {largest}: pad query, key "
-            "and value with zeros, pass the scale of the unpadded head_dim, and cut the result"
+            f"head_dim is {head_dim}; kernels exist for multiples of {step} from {smallest} to {largest}: pad query, "
+            "key and value with zeros, pass the scale of the unpadded head_dim, and cut the result"
         )
 
 
@@ -313,13 +313,6 @@ class ParameterNameTaken(AttnccError):
         super().__init__(
             f"pattern '{pattern}': a parameter cannot be called '{name}', an argument of every operator is"
         )
-
-
-class SecondDerivative(AttnccError):
-    """The gradient of a gradient was asked for."""
-
-    def __init__(self, pattern: str) -> None:
-        super().__init__(f"'{pattern}' has first derivatives only; attncc.reference can be derived as often as needed")
 
 
 class StatesDisagree(AttnccError):

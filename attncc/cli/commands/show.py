@@ -1,0 +1,142 @@
+"""`attncc show`: a pattern at every stage, from its tiles to the generated source."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from attncc import compiler, device, passes
+from attncc.cli import terminal
+from attncc.cli.options import (
+    ShapeParam,
+    dtype_option,
+    pattern_argument,
+    settings_option,
+    target_option,
+    target_or_host,
+)
+from attncc.cli.plan import describe
+from attncc.codegen.kernel import KernelSource
+from attncc.device import DeviceModel
+from attncc.ir.pattern import Pattern
+from attncc.ir.schedule import DType, Operands, Shape
+from attncc.report import picture
+from attncc.report.picture import Picture
+from attncc.spec import load, lower
+
+DEFAULT_SHAPE = Shape(1, 1, 1, 4096, 4096, 128)
+GENERIC_GPU = "sm_90"
+FRAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be shown: a pattern with its parameters in force, for calls of one kind."""
+
+    pattern: Pattern
+    shape: Shape
+    dtype: DType
+    target: str | None
+    head: int
+
+    @property
+    def operands(self) -> Operands:
+        return Operands(self.dtype, self.shape.head_dim)
+
+
+@click.command()
+@pattern_argument
+@click.option(
+    "--stage", type=click.Choice(["tiles", "spec", "pattern", "plan", "triton", "cpu", "ptx"]), default="tiles"
+)
+@click.option("--shape", type=ShapeParam(), default=DEFAULT_SHAPE, help="Sizes of the call.")
+@click.option("--head", type=click.IntRange(min=0), default=0, show_default=True, help="Query head to draw.")
+@click.option(
+    "--image", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the tiles into this PNG or SVG."
+)
+@dtype_option
+@settings_option
+@target_option
+def command(
+    name: str,
+    stage: str,
+    shape: Shape,
+    head: int,
+    image: Path | None,
+    dtype: DType,
+    overrides: tuple[tuple[str, int], ...],
+    target: str | None,
+) -> None:
+    """Show PATTERN: by default its tiles, full, partial and empty."""
+    spec = load.find(name)
+    if stage == "spec":
+        click.echo(spec.origin.text, nl=False)
+        return
+    request = Request(lower.lower(spec, dict(overrides)), shape, dtype, target, head)
+    if image is not None:
+        # matplotlib is an extra, and slow to load.
+        from attncc.report.plots import save_tiles
+
+        save_tiles(_draw(request, FRAME), image)
+    click.echo(STAGES[stage](request).rstrip("\n"))
+
+
+def _tiles(request: Request) -> str:
+    drawn = _draw(request, terminal.cells(shutil.get_terminal_size().columns))
+    return "\n".join((drawn.title(), drawn.pattern.formula(), "", *terminal.lines(drawn)))
+
+
+def _draw(request: Request, cells: int) -> Picture:
+    edge = picture.tile_edge(max(request.shape.q_len, request.shape.kv_len), cells)
+    return picture.draw(request.pattern, request.shape, request.head, edge)
+
+
+def _pattern(request: Request) -> str:
+    pattern = request.pattern
+    params = "".join(f"\nparam   {name} = {value}" for name, value in pattern.params)
+    rules = "".join(f"\nscore   {rule}" for rule in pattern.score)
+    return (
+        f"pattern {pattern.name}\nabout   {pattern.about}\nsource  {pattern.source}{params}"
+        f"\nkeep    {pattern.formula()}{rules}\ncombine {pattern.combine}\ndigest  {pattern.digest()}"
+    )
+
+
+def _plan(request: Request) -> str:
+    """The plan of the kernel that would serve the call, with the built-in schedule."""
+    hardware = target_or_host(request.target)
+    backend = compiler.backend_of(hardware)
+    phase = backend.phase(request.shape)
+    schedule = backend.space(request.operands, phase, hardware).default()
+    return describe(passes.run(request.pattern, backend.tiling(phase, schedule)))
+
+
+def _source(request: Request, hardware: DeviceModel) -> KernelSource:
+    backend = compiler.backend_of(hardware)
+    phase = backend.phase(request.shape)
+    schedule = backend.space(request.operands, phase, hardware).default()
+    return compiler.source(request.pattern, request.operands, phase, schedule, compiler.BACKEND[hardware.kind])
+
+
+def _gpu(request: Request) -> DeviceModel:
+    return device.named(request.target or GENERIC_GPU)
+
+
+def _ptx(request: Request) -> str:
+    # Triton compiles here, so it is imported only for this stage.
+    from attncc.codegen.triton import static
+
+    return static.assembly(_source(request, _gpu(request)), _gpu(request))
+
+
+STAGES: Mapping[str, Callable[[Request], str]] = {
+    "tiles": _tiles,
+    "pattern": _pattern,
+    "plan": _plan,
+    "triton": lambda request: _source(request, _gpu(request)).text,
+    "cpu": lambda request: _source(request, device.host()).text,
+    "ptx": _ptx,
+}

@@ -1,0 +1,1 @@
+"""Reports: what was measured, as tables, plots and pages. Reads the library and bench files; never measures."""

@@ -1,0 +1,112 @@
+"""What a bench run leaves behind: workloads, timings, peaks, set-up costs and the machine they were measured on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from attncc.errors import BenchFileUnreadable
+from attncc.ir.schedule import DType, Shape
+
+#: `cpu` is the process's CPU time (one thread, robust on a shared machine); `wall` is elapsed time.
+Clock: TypeAlias = Literal["cpu", "wall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One attention call. `kept_pairs` are the (query, key) pairs of all heads and batches that the mask keeps;
+    `visited_pairs` those that the kernel's tiles compute, None where that is not known."""
+
+    name: str
+    pattern: str
+    params: Sequence[tuple[str, int]]
+    shape: Shape
+    dtype: DType
+    kept_pairs: int
+    visited_pairs: int | None
+
+    @property
+    def useful_flops(self) -> int:
+        """Two multiply-adds per kept pair and head dimension: 4 * head_dim."""
+        return 4 * self.shape.head_dim * self.kept_pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One peer on one workload: the median of `samples` in microseconds, and half the interquartile range as a
+    fraction of it; or the reason there is none. `same_result` is False for a peer that computes a denser result.
+    `error` is the relative error norm against float64, on sampled rows."""
+
+    workload: str
+    peer: str
+    threads: int
+    clock: Clock
+    same_result: bool
+    micros: float | None = None
+    spread: float | None = None
+    samples: int = 0
+    error: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """What one core reaches on nothing but multiply-adds held in registers, in GFLOP/s of CPU time."""
+
+    instruction: str
+    gflops: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What it takes before the first kernel of a mask can run at this length."""
+
+    peer: str
+    pattern: str
+    kv_len: int
+    seconds: float | None
+    bytes: int | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A whole run. `environment` names everything that can change a time: CPU, compiler, versions, load."""
+
+    device: str
+    environment: Sequence[tuple[str, str]]
+    peaks: Sequence[Peak] = ()
+    workloads: Sequence[Workload] = ()
+    timings: Sequence[Timing] = ()
+    setups: Sequence[SetUp] = field(default=())
+
+    def save(self, path: Path) -> None:
+        """Writes JSON, all or nothing."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".partial")
+        beside.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        beside.replace(path)
+
+
+def load(path: Path) -> Record:
+    """The record in `path`; raises BenchFileUnreadable if it is missing or is no such file."""
+    try:
+        found = json.loads(path.read_text())
+        return Record(
+            device=found["device"],
+            environment=tuple((name, value) for name, value in found["environment"]),
+            peaks=tuple(Peak(**peak) for peak in found["peaks"]),
+            workloads=tuple(
+                Workload(
+                    **{**workload, "shape": Shape(**workload["shape"]), "params": tuple(map(tuple, workload["params"]))}
+                )
+                for workload in found["workloads"]
+            ),
+            timings=tuple(Timing(**timing) for timing in found["timings"]),
+            setups=tuple(SetUp(**setup) for setup in found["setups"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchFileUnreadable(path, str(error)) from error

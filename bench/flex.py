@@ -1,0 +1,101 @@
+"""FlexAttention as a peer: the same mask as a `mask_mod`, and its BlockMask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
+
+from attncc.codegen.exprs import Language, Printer
+from attncc.ir.pattern import Pattern
+from attncc.ir.schedule import Shape
+from attncc.report.picture import draw
+
+MaskMod = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+BLOCK = 128
+
+#: Operators of tensors: `&` and `|` bind tighter than comparisons, so these need the parentheses.
+TORCH = Language(
+    sums=5,
+    products=6,
+    unary=7,
+    relations=dict.fromkeys(("<", "<=", "==", "!=", ">=", ">"), 1),
+    conjunction=("&", 4),
+    disjunction=("|", 2),
+    negation=("~", 7),
+    floor_div="(({0}) // ({1}))",
+    floor_mod="(({0}) % ({1}))",
+    absolute="abs({0})",
+    minimum="minimum({0}, {1})",
+    maximum="maximum({0}, {1})",
+    select="where({0}, {1}, {2})",
+    true="(kv == kv)",
+    false="(kv != kv)",
+)
+
+
+def mask_mod(pattern: Pattern, shape: Shape) -> MaskMod:
+    """The mask as the function a FlexAttention user would write, `q` counted from the sequence's start."""
+    params = dict(pattern.params)
+    sizes = {"q_len": shape.q_len, "kv_len": shape.kv_len}
+
+    def spelling(name: str) -> str:
+        return str({**params, **sizes}.get(name, name))
+
+    formula = Printer(TORCH, spelling)(pattern.mask)
+    offset = shape.kv_len - shape.q_len
+    source = f"def keep(batch, head, q_index, kv):\n    q = q_index + {offset}\n    return {formula}\n"
+    scope: dict[str, object] = {"minimum": _minimum, "maximum": _maximum, "where": torch.where}
+    # The text is our own printer's output for a parsed expression, never a user's text.
+    exec(source, scope)
+    return cast(MaskMod, scope["keep"])
+
+
+def _minimum(left: Tensor, right: Tensor) -> Tensor:
+    return torch.where(left < right, left, right)
+
+
+def _maximum(left: Tensor, right: Tensor) -> Tensor:
+    return torch.where(left > right, left, right)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    counts: Tensor
+    indices: Tensor
+
+
+def block_mask(pattern: Pattern, shape: Shape) -> BlockMask:
+    """The BlockMask that `create_block_mask` gives, taken from the tile plan: [1, 1, query tiles, key tiles]."""
+    rows = [row.tiles for row in draw(pattern, shape, head=0, tile=BLOCK).rows]
+    partial, full = (
+        _lists([[column for column, kind in enumerate(row) if kind == wanted] for row in rows], len(rows[0]))
+        for wanted in ("partial", "full")
+    )
+    return BlockMask.from_kv_blocks(
+        partial.counts,
+        partial.indices,
+        full.counts,
+        full.indices,
+        BLOCK_SIZE=BLOCK,
+        mask_mod=mask_mod(pattern, shape),
+        seq_lengths=(shape.q_len, shape.kv_len),
+    )
+
+
+def _lists(rows: list[list[int]], columns: int) -> _Lists:
+    indices = torch.zeros(1, 1, len(rows), columns, dtype=torch.int32)
+    for index, row in enumerate(rows):
+        indices[0, 0, index, : len(row)] = torch.tensor(row, dtype=torch.int32)
+    counts = torch.tensor([len(row) for row in rows], dtype=torch.int32)
+    return _Lists(counts[None, None], indices)
+
+
+def bytes_of(mask: BlockMask) -> int:
+    """The index tensors a BlockMask holds, in bytes."""
+    tensors = (part for part in mask.as_tuple() if isinstance(part, Tensor))
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

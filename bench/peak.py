@@ -1,0 +1,75 @@
+"""How fast one core can multiply-add at all: the yardstick for every fraction of peak."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from attncc.device import CPU_ARCHES, host
+from attncc.report.record import Peak
+
+SOURCE = Path(__file__).with_name("peak.c")
+REPEATS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A C function of peak.c, how many rounds take a few milliseconds, and the CPU features it needs."""
+
+    function: str
+    rounds: int
+    arch: str
+
+
+LOOPS: Mapping[str, Loop] = {
+    "avx2 fma float32": Loop("fma_avx2", 200_000, "avx2"),
+    "avx512 fma float32": Loop("fma_avx512", 100_000, "avx512"),
+    "avx512 dpbf16": Loop("dot_bf16", 50_000, "avx512_bf16"),
+    "amx bf16": Loop("amx_bf16", 100_000, "avx512_bf16+amx"),
+}
+
+
+def peaks() -> tuple[Peak, ...]:
+    """The best of REPEATS for every loop this CPU can run; empty without a C compiler or on another architecture."""
+    return tuple(_measured(build())) if buildable() else ()
+
+
+def buildable() -> bool:
+    return "avx2" in _arches() and _compiler() is not None
+
+
+def build() -> ctypes.CDLL:
+    """Compiles peak.c and loads it."""
+    compiler = _compiler()
+    assert compiler is not None, "peak.c needs a C compiler"
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "peak.so"
+        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
+        return ctypes.CDLL(str(library))
+
+
+def _measured(library: ctypes.CDLL) -> Iterator[Peak]:
+    for instruction, loop in LOOPS.items():
+        if loop.arch not in _arches() or ("amx" in instruction and not library.amx_permitted()):
+            continue
+        function = getattr(library, loop.function)
+        function.argtypes, function.restype = [ctypes.c_long], ctypes.c_double
+        yield Peak(instruction, max(function(loop.rounds) for _ in range(REPEATS)))
+
+
+def _compiler() -> str | None:
+    return next(
+        (path for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and (path := shutil.which(name))), None
+    )
+
+
+def _arches() -> tuple[str, ...]:
+    """The host's instruction set and every poorer one."""
+    arches = tuple(CPU_ARCHES)
+    return arches[arches.index(host().arch) :]
