@@ -15,7 +15,7 @@ ATTNCC := $(PYTHON) -m attncc
 SOURCES := attncc bench codegen autotune patterns tests
 
 # What `make tune` tunes: see `attncc patterns` for all names, `attncc tune --help` for shapes.
-PATTERNS ?= causal sliding_window a_shape strided_blocks
+PATTERNS ?= causal sliding_window a_shape longgen
 SHAPE ?= 1,8,2,8192,8192,128
 DTYPE ?= bf16
 BUDGET ?= 40

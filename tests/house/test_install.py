@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, modules
+from tests.house.tree import ROOT, package_files
 
 FIRST_CALL = """
 import attncc, torch
@@ -57,9 +57,8 @@ def run(command: list[str], where: Path) -> str:
 
 
 def packaged() -> set[str]:
-    """What the archives must hold, as paths inside them."""
-    data = {path.relative_to(ROOT) for ending in ("yaml", "json") for path in (ROOT / "attncc").glob(f"*/*.{ending}")}
-    return {str(path.relative_to(ROOT)) for path in modules()} | {str(path) for path in data} | {"attncc/py.typed"}
+    """What the archives must hold, as paths inside them: everything under `attncc/`."""
+    return {str(path.relative_to(ROOT)) for path in package_files()}
 
 
 def test_wheel_holds_the_package_and_nothing_else(archives: Path) -> None:

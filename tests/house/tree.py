@@ -13,9 +13,14 @@ LINKED = ("autotune", "codegen", "patterns")
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
+def package_files() -> list[Path]:
+    """Every file of the package, as reached through `attncc/` (links followed)."""
+    return sorted(_walk(ROOT / "attncc"))
+
+
 def modules() -> list[Path]:
-    """Every Python file of the package, as reached through `attncc/` (links followed)."""
-    return sorted(ROOT / path for path in _walk(ROOT / "attncc") if path.suffix == ".py")
+    """Every Python file of the package."""
+    return [path for path in package_files() if path.suffix == ".py"]
 
 
 def sources() -> list[Path]:
