@@ -22,8 +22,8 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
-#: Files beside the folders that belong to a room of another name; `attncc` itself is its public names.
-ROOM_OF = {"": "public", "ops": "public", "pattern": "public", "cpuinfo": "device", "__main__": "cli"}
+#: Files beside the folders that belong to a room of another name; the others make up the public names.
+ROOM_OF = {"cpuinfo": "device", "__main__": "cli"}
 
 #: The one way up: the public `tune` starts the tuner when it is called.
 LAZY_UPWARDS = {("public", "autotune")}
@@ -32,17 +32,16 @@ LAZY_UPWARDS = {("public", "autotune")}
 def room(module: str) -> str:
     """`codegen` for attncc.codegen.cpu.emit."""
     first = f"{module}.".split(".")[1]
-    known = first in FLOOR_OF or first in ROOM_OF or (ROOT / "attncc" / f"{first}.py").exists()
-    return ROOM_OF.get(first, first) if known else "public"
+    return first if first in FLOOR_OF else ROOM_OF.get(first, "public")
 
 
 def own_imports(path: Path) -> Iterator[tuple[int, str]]:
     return ((line, name) for line, name in imports(path) if name.split(".")[0] == "attncc")
 
 
-def test_every_room_has_a_floor() -> None:
-    homeless = {room(module_name(path)) for path in modules()} - set(FLOOR_OF)
-    assert not homeless
+def test_every_folder_has_a_floor() -> None:
+    folders = {path.name for path in (ROOT / "attncc").iterdir() if (path / "__init__.py").exists()}
+    assert not folders - set(FLOOR_OF)
 
 
 def test_imports_go_down() -> None:
