@@ -209,8 +209,8 @@ class DefaultScheduleFailed(AttnccError):
 
     def __init__(self, job: str, schedule: str, reason: str, sentence: str) -> None:
         super().__init__(
-            f"{job}: the default schedule ({schedule}) failed: {reason}: {sentence}; this is a mistake in attncc or in the "
-            "machine's compiler: `attncc doctor` and `attncc verify` tell which"
+            f"{job}: the default schedule ({schedule}) failed: {reason}: {sentence}; this is a mistake in attncc or "
+            "in the machine's compiler: `attncc doctor` and `attncc verify` tell which"
         )
 
 

@@ -25,7 +25,7 @@ class Taken:
 
 def merge(library: KernelLibrary, other: KernelLibrary) -> Taken:
     """Takes over from `other` every trial that is missing and every decision that is better founded."""
-    trials = sum(library.add_trial(key, trial) for key in other.keys() for trial in other.trials(key))
+    trials = sum(library.add_trial(key, trial) for key in other.kernel_keys() for trial in other.trials(key))
     return Taken(_take(library, other.entries()), trials)
 
 

@@ -60,7 +60,7 @@ class KernelLibrary:
         entries = [self._entry(str(record)) for (record,) in self._read("SELECT record FROM decision")]
         return tuple(sorted(entries, key=_order))
 
-    def keys(self) -> tuple[KernelKey, ...]:
+    def kernel_keys(self) -> tuple[KernelKey, ...]:
         """Every key that has a decision or a trial."""
         with self._checked():
             rows = self._read("SELECT record FROM key ORDER BY digest")
@@ -89,7 +89,7 @@ class KernelLibrary:
 
     def prune(self, keep: Callable[[KernelKey], bool]) -> int:
         """Forgets the decisions and trials of every key that `keep` refuses; returns how many keys that were."""
-        gone = [(key.digest(),) for key in self.keys() if not keep(key)]
+        gone = [(key.digest(),) for key in self.kernel_keys() if not keep(key)]
         with self._transaction():
             for table, column in (("decision", "key"), ("trial", "key"), ("key", "digest")):
                 self._connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", gone)

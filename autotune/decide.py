@@ -1,0 +1,36 @@
+"""Which schedule is kept? The same one every time the same trials are on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from attncc.ir.schedule import Schedule, SearchSpace
+from attncc.library.entry import Timing, Trial
+
+#: Schedules whose times differ by less are told apart by chance, not by speed.
+TIE: Final = 1.01
+FINALISTS: Final = 3
+
+
+def finalists(trials: Iterable[Trial], space: SearchSpace) -> tuple[Schedule, ...]:
+    """The fastest few, and the default: what is timed once more, together."""
+    timed = sorted((trial for trial in trials if isinstance(trial.outcome, Timing)), key=lambda trial: trial.ratio)
+    fastest = [trial.schedule for trial in timed[:FINALISTS]]
+    return tuple(dict.fromkeys([space.default(), *fastest]))
+
+
+def decide(trials: Sequence[Trial], space: SearchSpace) -> Trial:
+    """The fastest, or of those that cannot be told apart from it: the default, else the earliest in the space.
+
+    At least one trial must have a time.
+    """
+    best = min(trials, key=lambda trial: trial.ratio)
+    ties = [trial for trial in trials if trial.ratio <= best.ratio * TIE]
+    return min(ties, key=lambda trial: _place(trial.schedule, space))
+
+
+def _place(schedule: Schedule, space: SearchSpace) -> tuple[int, ...]:
+    """The default first, then the order in which the space lists its schedules."""
+    choices = (knob.choices.index(schedule[knob.name]) for knob in space.knobs)
+    return (int(schedule != space.default()), *choices)

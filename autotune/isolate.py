@@ -1,0 +1,158 @@
+"""How does the tuner survive kernels that crash or hang? Another process runs them, and is replaced when it is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import IO, Final, Self
+
+from attncc.autotune.job import Job
+from attncc.autotune.request import Answer, Prepare, Request, Sample
+from attncc.codegen.kernel import KernelSource
+from attncc.errors import WorkerLost
+from attncc.ir.schedule import Schedule
+from attncc.library.entry import Failure
+
+#: The first answer waits for torch and for the float64 reference.
+START_SECONDS: Final = 300.0
+#: Building includes a compiler; no schedule worth having takes a minute.
+PREPARE_SECONDS: Final = 60.0
+SAMPLE_SECONDS: Final = 30.0
+
+
+@dataclass(slots=True)
+class _Process:
+    """A running worker and the two ends that reach us: its connection and what it writes to the terminal."""
+
+    popen: subprocess.Popen[bytes]
+    connection: Connection
+    output: IO[bytes]
+
+    def ask(self, request: Request | Job, seconds: float) -> Answer:
+        try:
+            self.connection.send(request)
+            if not self.connection.poll(seconds):
+                return Failure("timeout", f"no answer within {seconds:.0f} seconds")
+            return _answer(self.connection.recv())
+        except (EOFError, ConnectionError):
+            return Failure("crash", self._last_words())
+
+    def end(self) -> None:
+        """Ends the process and whatever compilers it started."""
+        if self.popen.poll() is None:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+        self.connection.close()
+        self.output.close()
+
+    def _last_words(self) -> str:
+        """How the process ended, and the last line it wrote."""
+        status = self.popen.wait()
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        self.output.seek(0)
+        lines = self.output.read().decode(errors="replace").strip().splitlines()
+        return f"{how}: {lines[-1]}" if lines else how
+
+
+@dataclass(slots=True)
+class IsolatedSampler:
+    """A Sampler whose kernels run in another process, from the first request to the end of its `with` block."""
+
+    job: Job
+    prepare_seconds: float = PREPARE_SECONDS
+    sample_seconds: float = SAMPLE_SECONDS
+    _process: _Process | None = None
+    _ready: set[Schedule] = field(default_factory=set)
+    _sources: dict[Schedule, KernelSource] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end()
+
+    def source(self, schedule: Schedule) -> str:
+        if schedule not in self._sources:
+            self._sources[schedule] = self.job.source(schedule)
+        return self._sources[schedule].digest()
+
+    def prepare(self, schedule: Schedule) -> Failure | None:
+        """Also prepares again what an earlier process had ready; raises WorkerLost if no process can be started."""
+        if schedule in self._ready:
+            return None
+        self.source(schedule)
+        answer = self._ask(Prepare(self._sources[schedule]), self.prepare_seconds)
+        if isinstance(answer, Failure):
+            return answer
+        self._ready.add(schedule)
+        return None
+
+    def sample(self, schedule: Schedule) -> float | Failure:
+        failure = self.prepare(schedule)
+        if failure is not None:
+            return failure
+        answer = self._ask(Sample(schedule), self.sample_seconds)
+        assert answer is not None, "a sample is a time or a failure"
+        return answer
+
+    def _ask(self, request: Request, seconds: float) -> Answer:
+        if self._process is None:
+            self._process = _start(self.job)
+        try:
+            answer = self._process.ask(request, seconds)
+        except BaseException:
+            # An answer that nobody waits for any longer would be taken for the next one.
+            self._end()
+            raise
+        if isinstance(answer, Failure) and answer.reason in ("crash", "timeout"):
+            self._end()
+        return answer
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.end()
+        self._process = None
+        self._ready.clear()
+
+
+def _start(job: Job) -> _Process:
+    """A worker that knows its job and holds the reference; raises WorkerLost."""
+    process = _launch()
+    try:
+        answer = process.ask(job, START_SECONDS)
+    except BaseException:
+        process.end()
+        raise
+    if isinstance(answer, Failure):
+        process.end()
+        raise WorkerLost(answer.sentence)
+    return process
+
+
+def _launch() -> _Process:
+    ours, theirs = socket.socketpair()
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - the process owns it and closes it
+    with theirs:
+        popen = subprocess.Popen(
+            # -P: the folder that the user works in is not where our modules come from.
+            [sys.executable, "-P", "-m", "attncc.autotune.worker", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+    return _Process(popen, Connection(ours.detach()), output)
+
+
+def _answer(value: object) -> Answer:
+    assert value is None or isinstance(value, float | Failure), f"the worker answered {value!r}"
+    return value

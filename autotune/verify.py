@@ -1,0 +1,97 @@
+"""Does a kernel compute what its pattern means? It may err twice as much as plain attention in its dtype."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from attncc.autotune.inputs import Inputs
+from attncc.codegen.kernel import CompiledKernel
+from attncc.ir.pattern import Pattern
+from attncc.ref.dense import attention_rows
+
+#: Above so many scores, a sample of rows is compared instead of all.
+MOST_SCORES: Final = 1 << 24
+SAMPLED_ROWS: Final = 64
+#: A kernel may err twice as much as plain attention in its dtype, the rule of flash-attn's own tests.
+FACTOR: Final = 2.0
+#: Rounding of a float32 sum of a few numbers near 1: what is allowed where the plain reference happens to be exact.
+FLOOR: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The largest differences from float64, of out and of lse, and what was allowed.
+
+    `worst` is the (batch, head, row) of the largest difference of out; NaN is infinitely wrong. `rows` query rows
+    of each head were compared.
+    """
+
+    error: float
+    allowed: float
+    lse_error: float
+    lse_allowed: float
+    worst: tuple[int, int, int]
+    rows: int
+
+    @property
+    def holds(self) -> bool:
+        return self.error <= self.allowed and self.lse_error <= self.lse_allowed
+
+    def __str__(self) -> str:
+        batch, head, row = self.worst
+        out = f"out differs by {self.error:.2e} (allowed {self.allowed:.2e}) at batch {batch}, head {head}, row {row}"
+        return f"{out}; lse differs by {self.lse_error:.2e} (allowed {self.lse_allowed:.2e})"
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """The rows that are compared, their float64 result, and the error that plain attention of the dtype makes there."""
+
+    rows: torch.Tensor
+    out: torch.Tensor
+    lse: torch.Tensor
+    allowed: float
+    lse_allowed: float
+
+
+def oracle(pattern: Pattern, inputs: Inputs, seed: int = 0) -> Oracle:
+    """The reference for `inputs`, on all query rows or, for a large call, on a sample with the first and the last."""
+    rows = _rows(inputs, seed)
+    call = pattern, inputs.query, inputs.key, inputs.value, inputs.scale, rows
+    out, lse = attention_rows(*call)
+    plain_out, plain_lse = attention_rows(*call, inputs.query.dtype)
+    # lse is float32 in every kernel, and is held against the float32 sum.
+    if inputs.query.dtype != torch.float32:
+        plain_lse = attention_rows(*call, torch.float32)[1]
+    allowed = [FACTOR * _largest(plain, exact)[0] + FLOOR for plain, exact in ((plain_out, out), (plain_lse, lse))]
+    return Oracle(rows, out, lse, *allowed)
+
+
+def verify(kernel: CompiledKernel, inputs: Inputs, expected: Oracle) -> Agreement:
+    """How far `kernel` is from `expected`, for the inputs that `expected` was made from."""
+    out, lse = kernel(inputs.query, inputs.key, inputs.value, inputs.scale)
+    error, (batch, head, row, _) = _largest(out[:, :, expected.rows], expected.out)
+    lse_error, _ = _largest(lse[:, :, expected.rows], expected.lse)
+    worst = batch, head, int(expected.rows[row])
+    return Agreement(error, expected.allowed, lse_error, expected.lse_allowed, worst, len(expected.rows))
+
+
+def _largest(actual: torch.Tensor, exact: torch.Tensor) -> tuple[float, list[int]]:
+    """The largest absolute difference and where it is; equal infinities differ by 0, NaN by infinity."""
+    difference = (actual.double() - exact).abs()
+    difference = difference.masked_fill(actual.double() == exact, 0.0).nan_to_num(nan=torch.inf)
+    at = int(difference.argmax())
+    return float(difference.flatten()[at]), [int(index) for index in torch.unravel_index(torch.tensor(at), exact.shape)]
+
+
+def _rows(inputs: Inputs, seed: int) -> torch.Tensor:
+    batch, q_heads, q_len, _ = inputs.query.shape
+    device = inputs.query.device
+    if batch * q_heads * q_len * inputs.key.shape[2] <= MOST_SCORES:
+        return torch.arange(q_len, device=device)
+    drawn = torch.randperm(q_len, generator=torch.Generator().manual_seed(seed))[:SAMPLED_ROWS]
+    drawn[:2] = torch.tensor([0, q_len - 1])[: len(drawn)]
+    return torch.tensor(sorted(set(drawn.tolist())), device=device)
