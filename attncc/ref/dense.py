@@ -21,11 +21,12 @@ def attention(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(out [batch, q_heads, q_len, head_dim], lse [batch, q_heads, q_len]), both float64.
 
-    query is [batch, q_heads, q_len, head_dim]; key and value are [batch, kv_heads, kv_len, head_dim]; query head h reads
-    KV head h // (q_heads // kv_heads). A row without a kept key gives out 0 and lse -inf.
+    query is [batch, q_heads, q_len, head_dim]; key and value are [batch, kv_heads, kv_len, head_dim]; query head h
+    reads KV head h // (q_heads // kv_heads). A row without a kept key gives out 0 and lse -inf.
     """
     rows = torch.arange(query.shape[2], device=query.device)
-    parts = [attention_rows(pattern, query, key, value, scale, some) for some in rows.split(ROWS)]
+    blocks = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
+    parts = [attention_rows(pattern, query, key, value, scale, block) for block in blocks]
     return torch.cat([out for out, _ in parts], dim=2), torch.cat([lse for _, lse in parts], dim=2)
 
 
@@ -43,7 +44,7 @@ def attention_rows(
     In a narrow dtype this is the plain reference that kernels of that dtype may be compared with: scores, weights and
     products are all rounded to it.
     """
-    batch, q_heads, q_len, _ = query.shape
+    _, q_heads, q_len, _ = query.shape
     group = q_heads // key.shape[1]
     kept = _keep_rows(pattern, query, key.shape[2], rows)
     keys, values = (t.to(dtype).repeat_interleave(group, dim=1) for t in (key, value))
@@ -58,8 +59,9 @@ def attention_rows(
 
 
 def _keep_rows(pattern: Pattern, query: torch.Tensor, kv_len: int, rows: torch.Tensor) -> torch.Tensor:
-    whole = keep(pattern, query.shape[1], query.shape[2], kv_len, query.shape[0])
-    return torch.from_numpy(whole[:, :, rows.cpu().numpy()].copy()).to(query.device)
+    batch, q_heads, q_len, _ = query.shape
+    kept = keep(pattern, q_heads, q_len, kv_len, batch, rows.cpu().numpy())
+    return torch.from_numpy(kept.copy()).to(query.device)
 
 
 def _apply(rule: ScoreRule, score: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:

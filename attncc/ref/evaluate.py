@@ -76,11 +76,11 @@ def truth(expr: BoolExpr, values: Mapping[str, Ints]) -> Bools:
         case Compare(relation, left, right):
             return _compare(relation, number(left, values), number(right, values))
         case And(left, right):
-            return truth(left, values) & truth(right, values)
+            return np.logical_and(truth(left, values), truth(right, values))
         case Or(left, right):
-            return truth(left, values) | truth(right, values)
+            return np.logical_or(truth(left, values), truth(right, values))
         case Not(operand):
-            return ~truth(operand, values)
+            return np.logical_not(truth(operand, values))
         case _:
             assert_never(expr)
 
@@ -109,14 +109,15 @@ def constants(pattern: Pattern, q_len: int, kv_len: int) -> dict[str, Ints]:
     return {name: np.asarray(value, np.int64) for name, value in known.items()}
 
 
-def keep(pattern: Pattern, q_heads: int, q_len: int, kv_len: int, batch: int = 1) -> Bools:
+def keep(pattern: Pattern, q_heads: int, q_len: int, kv_len: int, batch: int = 1, rows: Ints | None = None) -> Bools:
     """Which pairs the mask keeps: [batch, q_heads, q_len, kv_len], a broadcast view where heads or batch do not matter.
 
-    Row i is position q = kv_len - q_len + i, so that the last query sees the last key.
+    Row i is position q = kv_len - q_len + i, so that the last query sees the last key. `rows` asks for some rows only.
     """
+    some = np.arange(q_len) if rows is None else rows
     values = constants(pattern, q_len, kv_len)
     values["batch"] = np.arange(batch)[:, None, None, None]
     values["head"] = np.arange(q_heads)[:, None, None]
-    values["q"] = np.arange(kv_len - q_len, kv_len)[:, None]
+    values["q"] = kv_len - q_len + some[:, None]
     values["kv"] = np.arange(kv_len)
-    return np.broadcast_to(truth(pattern.mask, values), (batch, q_heads, q_len, kv_len))
+    return np.broadcast_to(truth(pattern.mask, values), (batch, q_heads, some.size, kv_len))
