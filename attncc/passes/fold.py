@@ -85,9 +85,7 @@ def fold_int(expr: IntExpr) -> IntExpr:
             return _fold_pair(expr, fold_int(expr.left), fold_int(expr.right))
 
 
-def _fold_pair(
-    expr: Add | Sub | Mul | FloorDiv | Mod | Min | Max, left: IntExpr, right: IntExpr
-) -> IntExpr:
+def _fold_pair(expr: Add | Sub | Mul | FloorDiv | Mod | Min | Max, left: IntExpr, right: IntExpr) -> IntExpr:
     if isinstance(left, Int) and isinstance(right, Int):
         return Int(_operate(expr, left.value, right.value))
     match expr:

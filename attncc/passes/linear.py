@@ -58,10 +58,14 @@ def _sum(expr: IntExpr) -> Sum:
             return _plus({}, _sum(operand), -1)
         case Mul(left, right):
             return _product(_sum(left), _sum(right))
+        case FloorDiv(left, Int(divisor)):
+            return _quotient(_sum(left), divisor)
+        case Mod(left, Int(divisor)):
+            return _remainder(_sum(left), divisor)
         case FloorDiv(left, right):
-            return _quotient(_sum(left), _constant(_sum(right)))
+            return {FloorDiv(tidy(left), right): 1}
         case Mod(left, right):
-            return _remainder(_sum(left), _constant(_sum(right)))
+            return {Mod(tidy(left), right): 1}
         case Abs(operand):
             return {Abs(tidy(operand)): 1}
         case Min(left, right):
@@ -81,15 +85,12 @@ def _plus(left: Sum, right: Sum, factor: int) -> Sum:
     return {term: count for term, count in total.items() if count}
 
 
-def _constant(total: Sum) -> int:
-    assert set(total) <= {ONE_TERM}, "only constants multiply and divide"
-    return total.get(ONE_TERM, 0)
-
-
 def _product(left: Sum, right: Sum) -> Sum:
     if set(left) <= {ONE_TERM}:
         left, right = right, left
-    return _plus({}, left, _constant(right))
+    if set(right) <= {ONE_TERM}:
+        return _plus({}, left, right.get(ONE_TERM, 0))
+    return {Mul(_written(left), _written(right)): 1}
 
 
 def _quotient(total: Sum, divisor: int) -> Sum:
@@ -106,9 +107,8 @@ def _quotient(total: Sum, divisor: int) -> Sum:
 
 
 def _remainder(total: Sum, divisor: int) -> Sum:
-    rest = {term: count - divisor * _nearest(count, divisor) for term, count in total.items()}
-    rest[ONE_TERM] = total.get(ONE_TERM, 0) % divisor
-    rest = _plus({}, rest, 1)
+    small = {term: count - divisor * _nearest(count, divisor) for term, count in total.items()}
+    rest = _plus({}, {**small, ONE_TERM: total.get(ONE_TERM, 0) % divisor}, 1)
     if set(rest) <= {ONE_TERM}:
         return rest
     return {Mod(_written(rest), Int(divisor)): 1}

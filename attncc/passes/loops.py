@@ -157,7 +157,7 @@ class _Generator:
     def _runs_only_in(self, leaf: Leaf, lowest: isl.Aff, highest: isl.Aff, floor: isl.Aff | None = None) -> bool:
         """Whether the range of the bounds is empty for all sizes at which the leaf has no unit."""
         runs = lowest.le_set(highest) if floor is None else lowest.le_set(highest) & floor.le_set(highest)
-        return (runs.params() & self._sizes).is_subset(leaf.units.params())
+        return bool((runs.params() & self._sizes).is_subset(leaf.units.params()))
 
 
 def _over(value: isl.PwAff, units: isl.Set) -> isl.PwAff:

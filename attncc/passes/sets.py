@@ -101,8 +101,10 @@ class Sets:
                 return self._value(left).max(self._value(right))
             case Select(condition, then, orelse):
                 test = self.points(condition)
-                return self._value(then).intersect_domain(test).union_add(
-                    self._value(orelse).intersect_domain(test.complement())
+                return (
+                    self._value(then)
+                    .intersect_domain(test)
+                    .union_add(self._value(orelse).intersect_domain(test.complement()))
                 )
             case _:
                 assert_never(expr)

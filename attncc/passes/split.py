@@ -11,7 +11,7 @@ from attncc.ir.expr import And, BoolExpr, Compare, Var, names
 from attncc.passes.sets import Sets
 
 #: isl stops with an error after this many steps, so that a hostile mask costs seconds and not the machine.
-STEPS = 5_000_000
+STEPS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)

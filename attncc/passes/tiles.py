@@ -1,4 +1,4 @@
-"""Makes the TilePlan of a pattern: exact loops over full units, and over partial units with what is left of the mask."""
+"""Makes the loops of a pattern: exact ranges of full units, and of partial units with what is left of the mask."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import islpy as isl
 
 from attncc.ir.expr import TRUE, BoolExpr
-from attncc.ir.pattern import Pattern
-from attncc.ir.tile import RangeLoop, TilePlan
+from attncc.ir.tile import Body, RangeLoop
 from attncc.passes.loops import Leaf, Range, loops
 from attncc.passes.residual import residual
 from attncc.passes.split import Split, split
@@ -16,15 +15,14 @@ from attncc.passes.split import Split, split
 FULL, PARTIAL = "full", "partial"
 
 
-def tiles(pattern: Pattern, mask: BoolExpr, block_m: int, width: int) -> TilePlan:
-    """The plan of a folded mask for query tiles of `block_m` rows and units of `width` keys."""
-    parts = split(mask, dict(pattern.params), block_m, width)
+def tiles(mask: BoolExpr, params: Mapping[str, int], block_m: int, width: int) -> Body:
+    """The loops of a folded mask for query tiles of `block_m` rows and units of `width` keys."""
+    parts = split(mask, params, block_m, width)
 
     def make(leaf: Leaf, where: Range) -> RangeLoop:
         return _loop(parts, leaf, where)
 
-    body = loops({FULL: parts.full, PARTIAL: parts.partial}, parts.sizes, make)
-    return TilePlan(pattern, block_m, width, body)
+    return loops({FULL: parts.full, PARTIAL: parts.partial}, parts.sizes, make)
 
 
 def _loop(parts: Split, leaf: Leaf, where: Range) -> RangeLoop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,9 @@ from attncc.ir.alibi import slopes
 from attncc.ir.expr import Q_FIRST, Q_LAST, UNIT_INDEX
 from attncc.ir.pattern import Alibi, Pattern, Scale, Softcap
 from attncc.ir.tile import Body, Branch, RangeLoop, TilePlan
-from attncc.ref.evaluate import Ints, constants, number, truth
+from attncc.ref.evaluate import Bools, Ints, constants, number, truth
 
-Floats = npt.NDArray[np.float64]
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +60,40 @@ def _visits(body: Body, values: Mapping[str, Ints]) -> Iterator[Visit]:
                 yield from (Visit(int(unit), node) for unit in units)
 
 
-def attend(
-    plan: TilePlan, query: Floats, key: Floats, value: Floats, scale: float
-) -> tuple[Floats, Floats]:
+def attend(plan: TilePlan, query: Floats, key: Floats, value: Floats, scale: float) -> tuple[Floats, Floats]:
     """(out, lse) in float64, shapes as in `ref.dense.attention`, by the plan's loops and an online softmax."""
     batch, q_heads, q_len, head_dim = query.shape
     kv_len, group = key.shape[2], q_heads // key.shape[1]
     out = np.full((batch, q_heads, q_len, head_dim), np.nan)
     lse = np.full((batch, q_heads, q_len), np.nan)
     for b, h in np.ndindex(batch, q_heads):
+        keys, values = key[b, h // group], value[b, h // group]
         for tile in visits(plan, q_len, kv_len, h, b):
             rows = slice(tile.q_first - (kv_len - q_len), tile.q_last - (kv_len - q_len) + 1)
             state = _State.empty(rows.stop - rows.start, head_dim)
             for visit in tile.visits:
-                keys = np.arange(visit.unit * plan.width, min((visit.unit + 1) * plan.width, kv_len))
-                score = _score(plan.pattern, query[b, h, rows] @ key[b, h // group, keys].T * scale, tile, keys, h, q_heads)
-                if visit.loop.mask is not None:
-                    score = np.where(_kept(plan, visit.loop, tile, keys, h, b, q_len, kv_len), score, -np.inf)
-                state = state.add(score, value[b, h // group, keys])
+                seen = np.arange(visit.unit * plan.width, min((visit.unit + 1) * plan.width, kv_len))
+                score = query[b, h, rows] @ keys[seen].T * scale
+                score = _ruled(plan.pattern, score, tile, seen, slopes(q_heads)[h])
+                kept = residual(plan, tile, visit, q_len, kv_len, h, b)
+                state = state.add(np.where(kept, score, -np.inf), values[seen])
             out[b, h, rows], lse[b, h, rows] = state.result()
     return out, lse
 
 
-def _kept(
-    plan: TilePlan, loop: RangeLoop, tile: QueryTile, keys: Ints, head: int, batch: int, q_len: int, kv_len: int
-) -> npt.NDArray[np.bool_]:
+def residual(
+    plan: TilePlan, tile: QueryTile, visit: Visit, q_len: int, kv_len: int, head: int = 0, batch: int = 0
+) -> Bools:
+    """What a kernel keeps of one visited unit: [rows, keys], all true where the loop has no mask."""
+    rows = np.arange(tile.q_first, tile.q_last + 1)
+    seen = np.arange(visit.unit * plan.width, min((visit.unit + 1) * plan.width, kv_len))
     values = constants(plan.pattern, q_len, kv_len)
-    values |= {"head": np.asarray(head), "batch": np.asarray(batch), "kv": keys}
-    values["q"] = np.arange(tile.q_first, tile.q_last + 1)[:, None]
-    assert loop.mask is not None, "a loop without a mask keeps every pair"
-    return truth(loop.mask, values)
+    values |= {"head": np.asarray(head), "batch": np.asarray(batch), "q": rows[:, None], "kv": seen}
+    kept = np.asarray(True) if visit.loop.mask is None else truth(visit.loop.mask, values)
+    return np.broadcast_to(kept, (rows.size, seen.size))
 
 
-def _score(pattern: Pattern, score: Floats, tile: QueryTile, keys: Ints, head: int, q_heads: int) -> Floats:
+def _ruled(pattern: Pattern, score: Floats, tile: QueryTile, seen: Ints, slope: float) -> Floats:
     for rule in pattern.score:
         match rule:
             case Scale(factor):
@@ -99,8 +101,9 @@ def _score(pattern: Pattern, score: Floats, tile: QueryTile, keys: Ints, head: i
             case Softcap(cap):
                 score = cap * np.tanh(score / cap)
             case Alibi():
-                distance = np.arange(tile.q_first, tile.q_last + 1)[:, None] - keys
-                score = score - slopes(q_heads)[head] * distance
+                score = score - slope * (np.arange(tile.q_first, tile.q_last + 1)[:, None] - seen)
+            case _:
+                assert_never(rule)
     return score
 
 
