@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -68,6 +68,16 @@ def forget() -> None:
     """Looks schedules up again from here on, after the library has changed; compiled kernels are kept."""
     with _building:
         _schedules.clear()
+        for tell in _listeners:
+            tell()
+
+
+def when_forgotten(tell: Callable[[], None]) -> None:
+    """Calls `tell` at every `forget`: for those who keep kernels that were chosen here."""
+    _listeners.append(tell)
+
+
+_listeners: list[Callable[[], None]] = []
 
 
 _schedules: dict[tuple[Pattern, Operands, Phase, str, int, DeviceModel, Path | None], Schedule] = {}

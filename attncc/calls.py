@@ -1,0 +1,105 @@
+"""Which kernel serves this call? Found once for each signature, then looked up."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from attncc import check, compiler
+from attncc.codegen.kernel import Phase
+from attncc.device import DeviceModel, amd, host, nvidia
+from attncc.errors import NoCompiler
+from attncc.ir.pattern import Pattern
+from attncc.ir.schedule import Operands, Shape
+from attncc.library.key import shape_class
+from attncc.ref import plain
+
+#: out like query, and lse, float32 [batch, q_heads, q_len].
+State: TypeAlias = tuple[Tensor, Tensor]
+Serve: TypeAlias = Callable[[Tensor, Tensor, Tensor, float], State]
+Signature: TypeAlias = tuple[torch.dtype | torch.Size | int, ...]
+
+#: Signatures remembered for one pattern; decoding brings another one with every token.
+MOST_SIGNATURES = 4096
+
+
+class Attend:
+    """A pattern with its parameters in force, as a function of query, key and value; remembers the kernels it found."""
+
+    __slots__ = ("_by_class", "_by_signature", "pattern")
+
+    def __init__(self, pattern: Pattern) -> None:
+        self.pattern = pattern
+        self._by_signature: dict[Signature, Serve] = {}
+        self._by_class: dict[tuple[Operands, Phase, str, int, DeviceModel], Serve] = {}
+
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> State:
+        """(out, lse). Raises what `check.arguments`, `check.scale_of` and `compiler.kernel` raise."""
+        signature: Signature = (
+            query.dtype, key.dtype, value.dtype,
+            query.shape, key.shape, value.shape,
+            query.stride(-1), key.stride(-1), value.stride(-1),
+            query.get_device(), key.get_device(), value.get_device(),
+        )  # fmt: skip
+        serve = self._by_signature.get(signature) or self._found(signature, query, key, value)
+        return serve(query, key, value, check.scale_of(scale, query))
+
+    def forget(self) -> None:
+        """Looks kernels up again from here on."""
+        self._by_signature.clear()
+        self._by_class.clear()
+
+    def _found(self, signature: Signature, query: Tensor, key: Tensor, value: Tensor) -> Serve:
+        operands, shape = check.arguments(query, key, value)
+        device = model_of(query.device)
+        call = (operands, compiler.backend_of(device).phase(shape), shape_class(shape), shape.group, device)
+        serve = self._by_class.get(call) or self._kernel(operands, shape, device)
+        if len(self._by_signature) >= MOST_SIGNATURES:
+            self._by_signature.clear()
+        self._by_signature[signature] = self._by_class[call] = serve
+        return serve
+
+    def _kernel(self, operands: Operands, shape: Shape, device: DeviceModel) -> Serve:
+        try:
+            return compiler.kernel(self.pattern, operands, shape, device)
+        except NoCompiler as error:
+            _say_once(f"{error}; until then attncc computes with PyTorch's own operators, which is slow")
+            return partial(plain.forward, self.pattern)
+
+
+_attends: dict[Pattern, Attend] = {}
+
+
+def attend(pattern: Pattern) -> Attend:
+    """The function that computes `pattern`; the same object for equal patterns."""
+    return _attends.setdefault(pattern, Attend(pattern))
+
+
+def _forget() -> None:
+    for known in tuple(_attends.values()):
+        known.forget()
+
+
+# What was tuned serves the next call.
+compiler.when_forgotten(_forget)
+
+
+@cache
+def model_of(device: torch.device) -> DeviceModel:
+    """The hardware model behind a PyTorch device."""
+    if device.type == "cpu":
+        return host()
+    properties = torch.cuda.get_device_properties(device)
+    if torch.version.hip:
+        return amd(properties.name, properties.gcnArchName, properties.multi_processor_count)
+    return nvidia(properties.name, properties.major, properties.minor, properties.multi_processor_count)
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    warnings.warn(sentence, stacklevel=2)
