@@ -26,6 +26,9 @@ START_SECONDS: Final = 300.0
 PREPARE_SECONDS: Final = 60.0
 SAMPLE_SECONDS: Final = 30.0
 
+#: The worker finds modules where we do. (As PYTHONPATH, a `types.py` beside a user's script would hide Python's own.)
+BOOT: Final = "import sys; sys.path[:] = sys.argv[2:]; from attncc.autotune.worker import main; main()"
+
 
 @dataclass(slots=True)
 class _Process:
@@ -141,14 +144,12 @@ def _launch() -> _Process:
     output = tempfile.TemporaryFile()  # noqa: SIM115 - the process owns it and closes it
     with theirs:
         popen = subprocess.Popen(
-            # -P: the folder that the user works in is not where our modules come from.
-            [sys.executable, "-P", "-m", "attncc.autotune.worker", str(theirs.fileno())],
+            [sys.executable, "-P", "-c", BOOT, str(theirs.fileno()), *map(os.path.abspath, sys.path)],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
     return _Process(popen, Connection(ours.detach()), output)
 

@@ -1,6 +1,6 @@
 """What happens in the process that builds, verifies and times: it answers requests until its parent is gone.
 
-Started by `isolate.py` as `python -m attncc.autotune.worker FD`. It may die or hang; nothing is lost with it.
+Started by `isolate.py`. It may die or hang; nothing is lost with it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,3 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

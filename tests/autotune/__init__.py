@@ -1,0 +1,1 @@
+"""The tuner, without a compiler: toy kernels and recorded times."""

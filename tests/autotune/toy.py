@@ -1,0 +1,97 @@
+"""A backend whose kernels are PyTorch calls that can be told to misbehave; the worker process imports it by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from attncc.codegen.kernel import KernelSource, Phase
+from attncc.device import DeviceModel
+from attncc.errors import AttnccError
+from attncc.ir.schedule import Knob, KnobValue, Operands, Schedule, SearchSpace, Shape
+from attncc.ir.tile import TilePlan, Tiling
+from attncc.ref.dense import attention
+
+WRITER: Final = __name__
+#: Milliseconds of work per call; the default is the slowest.
+MILLIS: Final[dict[KnobValue, float]] = {16: 6.0, 32: 4.0, 64: 2.0, 128: 3.0}
+FAULTS: Final = ("none", "segfault", "abort", "exit", "hang", "wrong", "nan", "broken", "memory", "unequal_lse")
+
+
+class ToyCompilationFailed(AttnccError):
+    """The toy compiler refuses."""
+
+
+def phase(shape: Shape) -> Phase:
+    return "prefill"
+
+
+def space(operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
+    return SearchSpace(
+        (Knob("tile", tuple(MILLIS), 16), Knob("fault", faults(), "none")),
+        lambda schedule: "one fault, one size" if schedule["fault"] != "none" and schedule["tile"] != 16 else None,
+    )
+
+
+def faults() -> tuple[str, ...]:
+    """The faults of this test, named by the environment, which the worker inherits."""
+    return ("none", *filter(None, os.environ.get("ATTNCC_TOY_FAULTS", "").split(",")))
+
+
+def tiling(phase: Phase, schedule: Schedule) -> Tiling:
+    return Tiling(schedule.number("tile"), None)
+
+
+def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> KernelSource:
+    return KernelSource("toy", plan.pattern.name, operands, phase, schedule, "toy", f"{plan.pattern!r}\n{schedule}\n")
+
+
+def toolchain(device: DeviceModel) -> str:
+    return "toy 1"
+
+
+def build(source: KernelSource, device: DeviceModel) -> ToyKernel:
+    if source.schedule["fault"] == "broken":
+        raise ToyCompilationFailed("line 1: this does not compile")
+    return ToyKernel(source)
+
+
+@dataclass(frozen=True, slots=True)
+class ToyKernel:
+    """Causal attention by the dense reference; what it does besides is in its schedule."""
+
+    source: KernelSource
+
+    def __call__(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        from tests.autotune.samples import CAUSAL
+
+        start = time.thread_time()
+        out, lse = attention(CAUSAL, query, key, value, scale)
+        while time.thread_time() - start < MILLIS[self.source.schedule["tile"]] / 1e3:
+            pass
+        match self.source.schedule["fault"]:
+            case "segfault":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "abort":
+                print("toy: corrupted stack", flush=True)
+                os.abort()
+            case "exit":
+                raise SystemExit(3)
+            case "hang":
+                time.sleep(1e6)
+            case "wrong":
+                out[-1, -1, -1] += 1e-2
+            case "nan":
+                out[0, 0, 1] = torch.nan
+            case "memory":
+                raise MemoryError
+            case "unequal_lse":
+                lse += 0.1
+        return out.to(query.dtype), lse.float()

@@ -1,0 +1,1 @@
+"""The kernel library: keys, concurrency, crashes, damage."""
