@@ -331,3 +331,33 @@ class NoCompiler(AttnccError):
 
     def __init__(self, tried: Sequence[str]) -> None:
         super().__init__(f"no C compiler found (tried {', '.join(tried)}); install gcc or clang, or name one in $CC")
+
+
+class NoGpu(AttnccError):
+    """A GPU was asked for and PyTorch sees none."""
+
+    def __init__(self) -> None:
+        super().__init__("PyTorch sees no GPU here; use --device cpu, or --target NAME for hardware that is not here")
+
+
+class CompilationFailed(AttnccError):
+    """A compiler refused a generated kernel, or ran out of time or space."""
+
+    exit_status = 1
+
+    def __init__(self, kernel: str, compiler: str, words: str) -> None:
+        said = "\n".join(f"  {line}" for line in words.strip().splitlines()[:20])
+        super().__init__(
+            f"{compiler} could not compile the kernel of '{kernel}'; check that it is complete and that the disk is not "
+            f"full, and report the rest of what it said:\n{said}"
+        )
+
+
+class InstructionsMissing(AttnccError):
+    """A kernel was made for a richer instruction set than this CPU has."""
+
+    def __init__(self, kernel: str, arch: str, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"the kernel of '{kernel}' was generated for {arch}, but this CPU lacks {', '.join(missing)}; choose the arch "
+            "that `attncc doctor` names"
+        )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attncc import device
 from attncc.report.environment import environment
-from attncc.report.record import Clock, Record, Timing
+from attncc.report.record import Clock, Peak, Record, Timing
 from bench import cases, peak
 from bench.cases import Case
 from bench.clock import interleave
@@ -70,7 +70,7 @@ def measure(case: Case, posed: Problem, threads: int, rounds: int) -> Iterator[T
             yield Timing(case.name, name, threads, clock, same, found.micros, found.spread, found.samples, errors[name])
 
 
-def _best(before: Sequence[peak.Peak], after: Sequence[peak.Peak]) -> tuple[peak.Peak, ...]:
+def _best(before: Sequence[Peak], after: Sequence[Peak]) -> tuple[Peak, ...]:
     return tuple(max(pair, key=lambda found: found.gflops) for pair in zip(before, after, strict=True))
 
 

@@ -87,3 +87,9 @@ library_option = click.option(
 def target_or_host(target: str | None) -> DeviceModel:
     """The named hardware, or the CPU in front of us. Raises UnknownTarget."""
     return device.named(target) if target else device.host()
+
+
+def shape_text(shape: Shape) -> str:
+    """The shape as `--shape` takes it."""
+    sizes = (shape.batch, shape.q_heads, shape.kv_heads, shape.q_len, shape.kv_len, shape.head_dim)
+    return ",".join(map(str, sizes))

@@ -1,0 +1,95 @@
+"""`attncc tune`: finds the fastest schedule for the hardware at hand and keeps it in the library."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from attncc.autotune import strategies
+from attncc.autotune.budget import Budget
+from attncc.cli import output
+from attncc.cli.options import (
+    ShapeParam,
+    device_option,
+    dtype_option,
+    json_option,
+    library_option,
+    settings_option,
+    shape_text,
+    target_option,
+)
+from attncc.cli.output import Row
+from attncc.ir.schedule import DType, Shape
+from attncc.library.entry import LibraryEntry
+from attncc.spec import load, lower
+
+DEFAULT_SHAPE = Shape(1, 8, 2, 4096, 4096, 128)
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class BudgetParam(click.ParamType[Budget]):
+    """Seconds (`60`, `90s`, `5m`, `1h`) or a number of schedules to try (`20trials`)."""
+
+    name = "SECONDS|Ntrials"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Budget:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|trials)?", str(value).replace(" ", ""))
+        if found is None or float(found[1]) == 0:
+            self.fail(f"'{value}' is no budget; give seconds (60, 90s, 5m, 1h) or trials (20trials)", param, ctx)
+        if found[2] == "trials":
+            return Budget(trials=float(found[1]))
+        return Budget(seconds=float(found[1]) * UNITS[found[2] or ""])
+
+
+@click.command()
+@click.argument("names", metavar="PATTERN...", nargs=-1, required=True)
+@device_option
+@target_option
+@click.option("--shape", "shapes", type=ShapeParam(), multiple=True, default=[DEFAULT_SHAPE], help="Repeatable.")
+@dtype_option
+@click.option("--budget", type=BudgetParam(), default="60", show_default=True, help="For each pattern and shape.")
+@click.option("--strategy", type=click.Choice(strategies.names()), default="descent", show_default=True)
+@library_option
+@settings_option
+@json_option
+def command(
+    names: tuple[str, ...],
+    place: str,
+    target: str | None,
+    shapes: tuple[Shape, ...],
+    dtype: DType,
+    budget: Budget,
+    strategy: str,
+    library_path: Path,
+    overrides: tuple[tuple[str, int], ...],
+    as_json: bool,
+) -> int:
+    """Tune each PATTERN for each shape and keep the results in the library."""
+    # PyTorch loads only for commands that run kernels.
+    from attncc.cli.tuning import Call, Tuning
+
+    patterns = [lower.lower(load.find(name), dict(overrides)) for name in names]
+    calls = [Call(pattern, shape, dtype) for pattern in patterns for shape in shapes]
+    tuning = Tuning(calls, library_path, budget, strategy)
+    status = tuning.predict(target) if target else tuning.measure(place)
+    output.table([_row(entry) for entry in tuning.done], as_json)
+    if not as_json and tuning.done:
+        click.echo(f"\nkept in {library_path}; attncc report writes tables and plots")
+    return status
+
+
+def _row(entry: LibraryEntry) -> Row:
+    return {
+        "pattern": entry.key.pattern,
+        "params": " ".join(f"{name}={value}" for name, value in entry.params),
+        "shape": shape_text(entry.shape),
+        "dtype": entry.key.dtype,
+        "default us": round(entry.default_micros, 1),
+        "tuned us": round(entry.micros, 1),
+        "ratio": round(entry.speedup, 3),
+        "kind": entry.kind,
+        "trials": entry.trials,
+        "schedule": str(entry.schedule),
+    }

@@ -1,0 +1,81 @@
+"""`attncc verify`: does every backend that runs here compute what the pattern means?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from attncc.cli import output
+from attncc.cli.options import (
+    DTypeParam,
+    ShapeParam,
+    json_option,
+    library_option,
+    pattern_argument,
+    settings_option,
+    shape_text,
+)
+from attncc.cli.output import Row
+from attncc.ir.schedule import DTYPES, DType, Shape
+from attncc.spec import load, lower
+
+if TYPE_CHECKING:
+    from attncc.cli.checking import Check
+
+
+@click.command()
+@pattern_argument
+@click.option("--shape", "shapes", type=ShapeParam(), multiple=True, help="Instead of the built-in ones; repeatable.")
+@click.option("--dtype", "dtypes", type=DTypeParam(), multiple=True, default=DTYPES, help="Repeatable; default all.")
+@library_option
+@settings_option
+@json_option
+def command(
+    name: str,
+    shapes: tuple[Shape, ...],
+    dtypes: tuple[DType, ...],
+    library_path: Path,
+    overrides: tuple[tuple[str, int], ...],
+    as_json: bool,
+) -> int:
+    """Compare every backend that runs here with the float64 reference."""
+    # PyTorch loads only for commands that run kernels.
+    from attncc.cli.checking import checks
+
+    pattern = lower.lower(load.find(name), dict(overrides))
+    found = list(checks(pattern, shapes, dtypes, library_path))
+    output.table([_row(check) for check in found], as_json)
+    wrong = [check for check in found if check.agreement is not None and not check.agreement.holds]
+    if not as_json:
+        click.echo(_summary(found, len(wrong)))
+    return 1 if wrong else 0
+
+
+def _row(check: Check) -> Row:
+    agreement = check.agreement
+    figures = (
+        (None, None, None, None)
+        if agreement is None
+        else (agreement.error, agreement.allowed, agreement.lse_error, agreement.lse_allowed)
+    )
+    error, allowed, lse_error, lse_allowed = figures
+    result = f"skipped: {check.reason}" if agreement is None else "agrees" if agreement.holds else f"WRONG: {agreement}"
+    return {
+        "backend": check.backend,
+        "shape": shape_text(check.shape),
+        "dtype": check.dtype,
+        "error": error,
+        "allowed": allowed,
+        "lse error": lse_error,
+        "lse allowed": lse_allowed,
+        "result": result,
+    }
+
+
+def _summary(found: Sequence[Check], wrong: int) -> str:
+    skipped = sum(check.agreement is None for check in found)
+    agree = len(found) - skipped - wrong
+    return f"\n{agree} agree, {wrong} wrong, {skipped} skipped; errors are the largest differences from float64"

@@ -1,0 +1,99 @@
+"""The report of one hardware model: a folder with README.md, data.json and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from attncc.library.entry import LibraryEntry
+from attncc.report import plots, record, tables
+from attncc.report.environment import environment
+from attncc.report.picture import draw, tile_edge
+from attncc.report.record import Record
+from attncc.spec import load, lower
+
+DATA, PAGE = "data.json", "README.md"
+PICTURE_TILES = 64
+
+HONESTY = " ".join(
+    (
+        "All times are medians of interleaved rounds in one run; the spread is half the interquartile range.",
+        "Useful GFLOP/s count 4 * head_dim per (query, key) pair that the mask keeps, whatever a kernel computes.",
+        "One thread is timed in CPU time, several threads in wall time.",
+        "`sdpa causal` on a sparser mask is PyTorch's dense causal call: it computes a denser result and is there as",
+        "what one pays without sparsity.",
+    )
+)
+
+
+def write(folder: Path, name: str, bench: Record | None, entries: Sequence[LibraryEntry]) -> Path:
+    """Writes the page of the hardware called `name` into `folder / name`; returns the path of its README.md.
+
+    Without a `bench`, one kept there by an earlier report is used again.
+    """
+    home = folder / name
+    home.mkdir(parents=True, exist_ok=True)
+    found = bench or (record.load(home / DATA) if (home / DATA).exists() else None)
+    if found is not None:
+        found.save(home / DATA)
+        _plots(home, found)
+    (home / PAGE).write_text("\n\n".join(_sections(name, found, entries)) + "\n", encoding="utf-8")
+    return home / PAGE
+
+
+def _sections(name: str, found: Record | None, entries: Sequence[LibraryEntry]) -> Iterator[str]:
+    yield f"# {name}"
+    yield tables.markdown(("", ""), found.environment if found else environment())
+    if found is not None:
+        yield HONESTY
+        yield from _measured(found)
+    if entries:
+        yield "## Tuned kernels"
+        yield "Default and tuned schedule were timed against each other. *Predicted* entries were never run."
+        yield tables.tuned(entries)
+
+
+def _measured(found: Record) -> Iterator[str]:
+    if found.peaks:
+        yield "## Ceilings, measured in the same run"
+        yield tables.peaks(found.peaks)
+    for threads in sorted({timing.threads for timing in found.timings}):
+        yield f"## {'One thread, CPU time' if threads == 1 else f'{threads} threads, wall time'}"
+        yield f"![useful GFLOP/s](threads_{threads}.svg)"
+        yield tables.ours(found, threads)
+        yield "How many times longer the others take:"
+        yield tables.against(found, threads)
+    if found.setups:
+        yield "## Before the first kernel runs"
+        yield "Working out which tiles a mask touches, once per length: time and index memory that kernels then read."
+        yield tables.setups(found.setups)
+    yield "## The patterns"
+    yield "\n".join(f"![{pattern}]({pattern}.svg)" for pattern in _patterns(found))
+
+
+def _plots(home: Path, found: Record) -> None:
+    for threads in sorted({timing.threads for timing in found.timings}):
+        plots.save_bars(_bars(found, threads), "useful GFLOP/s", home / f"threads_{threads}.svg")
+    for name in _patterns(found):
+        work = next(work for work in found.workloads if work.pattern == name)
+        pattern = lower.lower(load.find(name), dict(work.params))
+        edge = tile_edge(work.shape.kv_len, PICTURE_TILES)
+        plots.save_tiles(draw(pattern, work.shape, head=0, tile=edge), home / f"{name}.svg")
+
+
+def _bars(found: Record, threads: int) -> dict[str, dict[str, float]]:
+    """Useful GFLOP/s by workload and peer; a denser result counts only what was asked for."""
+    peers = list(dict.fromkeys(timing.peer for timing in found.timings))
+    bars: dict[str, dict[str, float]] = {}
+    for peer in peers:
+        for work, timing in tables.timed(found, peer, threads):
+            speed = tables.gflops(work, timing)
+            if speed is not None:
+                bars.setdefault(work.name, {})[peer] = speed
+    return bars
+
+
+def _patterns(found: Record) -> list[str]:
+    """Shipped patterns of the prompts that were measured, each once."""
+    prompts = (work.pattern for work in found.workloads if work.shape.q_len == work.shape.kv_len)
+    return [name for name in dict.fromkeys(prompts) if name in load.shipped()]

@@ -1,0 +1,146 @@
+"""The tables of a report: what was measured, one row a workload or a peer, in the notation of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from tabulate import tabulate
+
+from attncc.ir.schedule import DType
+from attncc.library.entry import LibraryEntry
+from attncc.report.record import Peak, Record, SetUp, Timing, Workload
+
+OURS = "attncc"
+Cells: TypeAlias = Sequence[str]
+
+#: What a kernel of this element type is held against: the first of these that was measured.
+YARDSTICKS: Mapping[DType, tuple[str, ...]] = {
+    "float32": ("avx512 fma float32", "avx2 fma float32"),
+    "float16": ("avx512 fma float32", "avx2 fma float32"),
+    "bfloat16": ("amx bf16", "avx512 dpbf16", "avx512 fma float32", "avx2 fma float32"),
+}
+
+
+def markdown(headers: Cells, rows: Sequence[Cells]) -> str:
+    """A pipe table, numbers to the right."""
+    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=_align(rows, len(headers)))
+
+
+def ours(record: Record, threads: int) -> str:
+    """attncc's own figures: time, useful GFLOP/s, fraction of the measured peak, tile efficiency, error."""
+    headers = ("workload", "ms", "spread", "useful GFLOP/s", "of peak", "tile efficiency", "error")
+    return markdown(headers, [_own(record, work, timing) for work, timing in timed(record, OURS, threads)])
+
+
+def against(record: Record, threads: int) -> str:
+    """How many times longer each peer takes than attncc, in the same run."""
+    peers = list(dict.fromkeys(timing.peer for timing in record.timings if timing.peer != OURS))
+    rows = [
+        (work.name, milliseconds(timing), *(_ratio(record, work, timing, peer) for peer in peers))
+        for work, timing in timed(record, OURS, threads)
+    ]
+    return markdown(("workload", "attncc ms", *peers), rows)
+
+
+def timed(record: Record, peer: str, threads: int) -> Iterator[tuple[Workload, Timing]]:
+    """Each workload that `peer` ran on so many threads, with its timing."""
+    for work in record.workloads:
+        for timing in record.timings:
+            if (timing.workload, timing.peer, timing.threads) == (work.name, peer, threads):
+                yield work, timing
+
+
+def peaks(found: Sequence[Peak]) -> str:
+    """The measured ceilings of one core."""
+    return markdown(("multiply-add", "GFLOP/s a core"), [(peak.instruction, f"{peak.gflops:,.0f}") for peak in found])
+
+
+def setups(found: Sequence[SetUp]) -> str:
+    """What a mask costs before its first kernel."""
+    rows = [(setup.pattern, f"{setup.kv_len:,}", setup.peer, _seconds(setup), _bytes(setup)) for setup in found]
+    return markdown(("pattern", "tokens", "made by", "time", "index memory"), rows)
+
+
+def tuned(entries: Sequence[LibraryEntry]) -> str:
+    """The decisions of the library for this hardware; predicted figures are marked."""
+    headers = (
+        "pattern",
+        "parameters",
+        "dtype",
+        "head_dim",
+        "shape class",
+        "default us",
+        "us",
+        "ratio",
+        "kind",
+        "schedule",
+    )
+    return markdown(headers, [_decision(entry) for entry in entries])
+
+
+def milliseconds(timing: Timing) -> str:
+    return "-" if timing.micros is None else f"{timing.micros / 1000:.3g}"
+
+
+def gflops(work: Workload, timing: Timing) -> float | None:
+    """Useful GFLOP/s: flops of the pairs the mask keeps, whatever was computed."""
+    return None if timing.micros is None else work.useful_flops / timing.micros / 1000
+
+
+def yardstick(record: Record, dtype: DType) -> Peak | None:
+    """The peak that kernels of `dtype` are held against."""
+    found = {peak.instruction: peak for peak in record.peaks}
+    return next((found[name] for name in YARDSTICKS[dtype] if name in found), None)
+
+
+def _own(record: Record, work: Workload, timing: Timing) -> Cells:
+    speed, peak = gflops(work, timing), yardstick(record, work.dtype)
+    share = f"{speed / (peak.gflops * timing.threads):.0%}" if speed and peak else "-"
+    efficiency = f"{work.kept_pairs / work.visited_pairs:.0%}" if work.visited_pairs else "-"
+    error = "-" if timing.error is None else f"{timing.error:.1e}"
+    return (
+        work.name,
+        milliseconds(timing),
+        _spread(timing),
+        f"{speed:,.0f}" if speed else "-",
+        share,
+        efficiency,
+        error,
+    )
+
+
+def _ratio(record: Record, work: Workload, own: Timing, peer: str) -> str:
+    found = next((timing for other, timing in timed(record, peer, own.threads) if other == work), None)
+    if found is None or found.micros is None or own.micros is None:
+        return found.reason or "-" if found else "-"
+    return f"{found.micros / own.micros:.2f} x{'' if found.same_result else ' (denser result)'}"
+
+
+def _spread(timing: Timing) -> str:
+    return "-" if timing.spread is None else f"±{timing.spread:.1%}"
+
+
+def _seconds(setup: SetUp) -> str:
+    if setup.seconds is None:
+        return setup.reason or "-"
+    return f"{setup.seconds * 1000:.3g} ms" if setup.seconds < 1 else f"{setup.seconds:.3g} s"
+
+
+def _bytes(setup: SetUp) -> str:
+    if setup.bytes is None:
+        return "-"
+    return f"{setup.bytes / 2**20:.1f} MiB" if setup.bytes else "none"
+
+
+def _decision(entry: LibraryEntry) -> Cells:
+    key = entry.key
+    params = " ".join(f"{name}={value}" for name, value in entry.params)
+    what = (key.pattern, params or "-", key.dtype, str(key.head_dim), key.shape_class)
+    times = (f"{entry.default_micros:,.0f}", f"{entry.micros:,.0f}", f"{entry.speedup:.2f} x")
+    return (*what, *times, entry.kind, f"`{entry.schedule}`")
+
+
+def _align(rows: Sequence[Cells], columns: int) -> list[str]:
+    numeric = [all(row[index][:1].isdigit() or row[index][:1] in "±-" for row in rows) for index in range(columns)]
+    return ["right" if rows and right else "left" for right in numeric]
