@@ -361,3 +361,12 @@ class InstructionsMissing(AttnccError):
             f"the kernel of '{kernel}' was generated for {arch}, but this CPU lacks {', '.join(missing)}; choose the arch "
             "that `attncc doctor` names"
         )
+
+
+class NotCompilable(AttnccError):
+    """A GPU kernel that Triton refuses to compile for a target."""
+
+    exit_status = 1
+
+    def __init__(self, pattern: str, arch: str, reason: str) -> None:
+        super().__init__(f"the kernel of '{pattern}' does not compile for {arch}: {reason}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from attncc import compiler, device, passes
+from attncc import compiler, device, passes, settings
 from attncc.cli import terminal
 from attncc.cli.options import (
     ShapeParam,
@@ -22,6 +22,7 @@ from attncc.cli.options import (
 from attncc.cli.plan import describe
 from attncc.codegen.kernel import KernelSource
 from attncc.device import DeviceModel
+from attncc.errors import NotCompilable
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands, Shape
 from attncc.report import picture
@@ -125,11 +126,15 @@ def _gpu(request: Request) -> DeviceModel:
     return device.named(request.target or GENERIC_GPU)
 
 
-def _ptx(request: Request) -> str:
-    # Triton compiles here, so it is imported only for this stage.
-    from attncc.codegen.triton import static
+def _assembly(request: Request) -> str:
+    # Triton compiles here, so it is imported for this stage only.
+    from attncc.codegen.triton.static import Unbuildable, resources
 
-    return static.assembly(_source(request, _gpu(request)), _gpu(request))
+    hardware = _gpu(request)
+    found = resources(_source(request, hardware), hardware, settings.cache_dir())
+    if isinstance(found, Unbuildable):
+        raise NotCompilable(request.pattern.name, hardware.arch, found.reason)
+    return found.assembly
 
 
 STAGES: Mapping[str, Callable[[Request], str]] = {
@@ -138,5 +143,5 @@ STAGES: Mapping[str, Callable[[Request], str]] = {
     "plan": _plan,
     "triton": lambda request: _source(request, _gpu(request)).text,
     "cpu": lambda request: _source(request, device.host()).text,
-    "ptx": _ptx,
+    "ptx": _assembly,
 }
