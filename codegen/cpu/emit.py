@@ -1,0 +1,79 @@
+"""Writes the C file for one plan and schedule: header, constants, vector operations, then the kernel of the phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attncc.codegen.cpu.isa import SETS, InstructionSet
+from attncc.codegen.cpu.numbers import LN_2, LOG2_E, exponential, parameters, sizes
+from attncc.codegen.cpu.parts import part
+from attncc.codegen.cpu.prefill import prefill
+from attncc.codegen.header import header_lines
+from attncc.codegen.kernel import KernelSource, Phase
+from attncc.ir.pattern import Softcap
+from attncc.ir.schedule import Operands, Schedule
+from attncc.ir.tile import TilePlan
+
+LAYOUT = (
+    "query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides "
+    "with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head h reads KV head "
+    "h // (q_heads // kv_heads).",
+    "Query tiles are aligned to absolute positions, which end at kv_len. One task takes one query tile of one head through "
+    "the runs of keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values.",
+)
+
+
+def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> KernelSource:
+    """The file as text. It exports one function, named attncc_<pattern>, that takes a `struct call`."""
+    entry = f"attncc_{plan.pattern.name}"
+    pieces = [_header(plan, operands, phase, schedule), *_file(plan, operands, schedule, entry)]
+    text = "\n".join(pieces)
+    return KernelSource("cpu", plan.pattern.name, operands, phase, schedule, entry, text)
+
+
+def _header(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> str:
+    first, *rest = header_lines(plan, operands, phase, schedule, "cpu", LAYOUT)
+    return "\n".join([f"/* {first}", *(f"   {line}".rstrip() for line in rest)]) + " */\n"
+
+
+def _file(plan: TilePlan, operands: Operands, schedule: Schedule, entry: str) -> Iterator[str]:
+    isa = SETS[str(schedule["isa"])]
+    tile_sizes = sizes(isa, operands, schedule)
+    yield _includes(isa)
+    if params := parameters(plan.pattern):
+        yield f"/* Parameters of the pattern. */\nenum {{ {_assignments(params)} }};\n"
+    yield f"/* Sizes of the tiles, in memory and in registers. */\nenum {{ {_assignments(tile_sizes)} }};\n"
+    yield part("floats").replace("LOG2_E_VALUE", LOG2_E).replace("LN_2_VALUE", LN_2)
+    yield from _vectors(plan, operands, isa)
+    yield part("call")
+    yield from prefill(plan, operands, isa, tile_sizes, entry)
+
+
+def _vectors(plan: TilePlan, operands: Operands, isa: InstructionSet) -> Iterator[str]:
+    vectors, exp2 = part(isa.part).split("/* 2 ** x", 1)
+    yield vectors.rstrip() + "\n"
+    yield exponential(operands.dtype)
+    yield f"/* 2 ** x{exp2}"
+    if any(isinstance(rule, Softcap) for rule in plan.pattern.score):
+        yield part("softcap")
+    yield part("whole_numbers")
+    yield part("lane_numbers")
+    yield f"static const ivec LANE = {{{', '.join(str(lane) for lane in range(isa.lanes))}}};\n"
+    yield "static inline ivec spread(int64_t x) { return (ivec){0} + (int32_t)x; }\n"
+    yield part(_elements(operands, isa))
+
+
+def _elements(operands: Operands, isa: InstructionSet) -> str:
+    return f"float16_{isa.part}" if operands.dtype == "float16" else operands.dtype
+
+
+def _includes(isa: InstructionSet) -> str:
+    lines = ["#include <math.h>", "#include <stdint.h>", "#include <string.h>"]
+    if isa.macro is None:
+        return "\n".join(lines) + "\n"
+    guard = f'#ifndef {isa.macro}\n#error "compile with {" ".join(isa.flags)}"\n#endif\n'
+    return "\n".join(["#include <immintrin.h>", *lines]) + f"\n\n{guard}"
+
+
+def _assignments(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items())

@@ -1,0 +1,67 @@
+"""The constants of a C file: the pattern's parameters, sizes of tiles, the polynomial of 2 ** x."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attncc.codegen.cpu.isa import InstructionSet
+from attncc.ir.pattern import Pattern
+from attncc.ir.schedule import DType, Operands, Schedule
+
+LOG2_E, LN_2 = "1.4426950408889634f", "0.6931471805599453f"
+
+#: (2 ** x - 1) / x on [0, 1), lowest power first. Fitted for the least relative error of 2 ** x: 9e-8 and 9e-5. Weights
+#: are rounded to the element type, so the second serves the 16-bit types.
+EXACT = ("6.931513118e-01f", "2.401644501e-01f", "5.579991332e-02f", "9.017030019e-03f", "1.867130213e-03f")
+ROUGH = ("6.951167887e-01f", "2.276449812e-01f", "7.706705118e-02f")
+EXPONENTIALS: Mapping[DType, tuple[str, ...]] = {"float32": EXACT, "float16": EXACT, "bfloat16": ROUGH}
+
+OURS = frozenset({"HEAD_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "QUERY_VECS", "ROWS", "COLUMN_VECS", "LANES", "FULL"})
+
+
+def constant(param: str) -> str:
+    """The constant of a parameter of the pattern; it may not have the name of one of ours."""
+    name = param.upper()
+    return f"{name}_PARAM" if name in OURS else name
+
+
+def namer(pattern: Pattern) -> Callable[[str], str]:
+    """Spells a name of the IR: parameters as constants, variables as they are."""
+    params = dict(pattern.params)
+    return lambda name: constant(name) if name in params else name
+
+
+def parameters(pattern: Pattern) -> Mapping[str, int]:
+    """The pattern's own numbers."""
+    return {constant(name): value for name, value in pattern.params}
+
+
+def sizes(isa: InstructionSet, operands: Operands, schedule: Schedule) -> Mapping[str, int]:
+    """Sizes of the tiles in memory and in registers."""
+    block_m = schedule.number("block_m")
+    query_vecs = min(4 if isa.lanes == 16 else isa.columns, block_m // isa.lanes)
+    column_vecs = min(isa.columns, -(-operands.head_dim // isa.lanes))
+    return {
+        "HEAD_DIM": operands.head_dim,
+        "BLOCK_M": block_m,
+        "BLOCK_N": schedule.number("block_n"),
+        "KEYS": isa.sums // query_vecs,
+        "QUERY_VECS": query_vecs,
+        "ROWS": min(12, isa.sums // column_vecs),
+        "COLUMN_VECS": column_vecs,
+    }
+
+
+def exponential(dtype: DType) -> str:
+    """exp2_slope and exp2_fraction as C."""
+    *lower, highest = EXPONENTIALS[dtype]
+    steps = "\n".join(f"    sum = sum * x + splat({coefficient});" for coefficient in reversed(lower))
+    return f"""/* (2 ** x - 1) / x for x in [0, 1). */
+static inline vec exp2_slope(vec x) {{
+    vec sum = splat({highest});
+{steps}
+    return sum;
+}}
+
+static inline vec exp2_fraction(vec x) {{ return exp2_slope(x) * x + splat(1.0f); }}
+"""

@@ -1,0 +1,26 @@
+enum { LANES = 8 };
+typedef float vec __attribute__((vector_size(32), may_alias));
+typedef int32_t ivec __attribute__((vector_size(32), may_alias));
+
+static inline vec splat(float x) { return _mm256_set1_ps(x); }
+
+static inline vec load(const float *from) { return _mm256_loadu_ps(from); }
+
+static inline void store(float *to, vec x) { _mm256_storeu_ps(to, x); }
+
+/* The second operand where either is NaN. */
+static inline vec larger(vec a, vec b) { return _mm256_max_ps(a, b); }
+
+static inline vec where(ivec keep, vec then, vec otherwise) {
+    return _mm256_blendv_ps(otherwise, then, (__m256)keep);
+}
+
+static inline vec floor_lanes(vec x) { return _mm256_floor_ps(x); }
+
+/* 2 ** x, split at floor(x); NaN stays NaN, and what is too small becomes 0. */
+static inline vec exp2_lanes(vec x) {
+    const vec bounded = larger(splat(-127.0f), x);
+    const vec whole = floor_lanes(bounded);
+    const ivec power = (ivec)_mm256_cvttps_epi32(whole);
+    return exp2_fraction(bounded - whole) * (vec)((power + 127) << 23);
+}

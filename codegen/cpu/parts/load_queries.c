@@ -1,0 +1,15 @@
+/* Transposes the query rows of the block, so that one vector holds LANES queries; missing rows are zero. */
+static void load_queries(struct block *block, const element *from, int64_t stride) {
+    for (int row = 0; row < BLOCK_M; row++) {
+        float wide[HEAD_DIM] = {0};
+        if (row < block->rows) {
+            for (int d = 0; d < HEAD_DIM; d += LANES) {
+                const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
+                store(wide + at, load_elements(from + row * stride + at));
+            }
+        }
+        for (int d = 0; d < HEAD_DIM; d++) {
+            block->query[d][row] = wide[d];
+        }
+    }
+}

@@ -1,0 +1,25 @@
+/* Turns the scores of the block into weights: row_max, row_sum and rescale follow the running softmax. */
+static void weigh_scores(struct block *block) {
+    for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
+        vec row_max[QUERY_VECS], row_sum[QUERY_VECS];
+        for (int v = 0; v < QUERY_VECS; v++) {
+            const int column = lane + v * LANES;
+            row_max[v] = load(block->peak + column);
+            const vec rescale = exp2_lanes(load(block->row_max + column) - row_max[v]);
+            row_sum[v] = load(block->row_sum + column) * rescale;
+            store(block->row_max + column, row_max[v]);
+            store(block->rescale + column, rescale);
+        }
+        for (int key = 0; key < block->count; key++) {
+            for (int v = 0; v < QUERY_VECS; v++) {
+                float *score = block->score[key] + lane + v * LANES;
+                const vec weight = exp2_lanes(load(score) - row_max[v]);
+                row_sum[v] += weight;
+                store(score, weight);
+            }
+        }
+        for (int v = 0; v < QUERY_VECS; v++) {
+            store(block->row_sum + lane + v * LANES, row_sum[v]);
+        }
+    }
+}
