@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from attncc.ir.expr import BoolExpr
-from attncc.spec.document import Scalar, within
+from attncc.spec.document import ABSENT, Scalar, within
+from attncc.spec.grammar import Scope
 from attncc.spec.operands import Operand
-from attncc.spec.parse import Scope, read_expression, read_mask
+from attncc.spec.parse import read_expression, read_mask
 from attncc.spec.schema import PatternSpec
 from attncc.spec.tokens import Fault
 
@@ -33,4 +34,4 @@ def bind(spec: PatternSpec, params: Mapping[str, int]) -> Bound:
 
 
 def _placed(spec: PatternSpec, scalar: Scalar, faults: list[Fault]) -> list[Fault]:
-    return [within(spec.origin, scalar, fault) for fault in faults]
+    return [] if scalar is ABSENT else [within(spec.origin, scalar, fault) for fault in faults]

@@ -13,7 +13,7 @@ from attncc.spec.origin import Origin
 from attncc.spec.tokens import Fault, MisreadError, quoted
 
 #: A pattern file has ten lines; these bounds keep a hostile one cheap.
-MAX_BYTES = 65_536
+MAX_CHARACTERS = 32_768
 MAX_EVENTS = 2_000
 MAX_DEPTH = 6
 
@@ -46,6 +46,9 @@ class Listing:
     end: int
 
 
+#: Stands for an expression that is missing or is no text; that has been reported.
+ABSENT = Scalar("", 0, 1, plain=True)
+
 Node: TypeAlias = Scalar | Table | Listing
 
 
@@ -53,6 +56,8 @@ def document(origin: Origin) -> Table:
     """The top-level table of the file. Raises PatternFileError if the file is not plain YAML of bounded size: no
     anchors, tags or second document, nothing nested deeper than a pattern file needs. No object is constructed."""
     try:
+        if len(origin.text) > MAX_CHARACTERS:
+            raise MisreadError(0, 1, f"the file is longer than {MAX_CHARACTERS:,} characters, which no pattern needs")
         return _Composer(yaml.parse(origin.text, Loader=yaml.SafeLoader)).top()
     except MisreadError as error:
         fault = error.fault
@@ -157,4 +162,6 @@ def _advice(text: str, at: int, problem: str) -> str:
         return "YAML cannot be indented with tabs; use spaces"
     if text[at : at + 1] in ("%", "@", "`"):
         return f"a value that begins with {quoted(text[at])} must stand in quotes"
+    if problem == "mapping values are not allowed here":
+        return "a value with ': ' in it must stand in quotes"
     return f"this is not YAML: {problem}"

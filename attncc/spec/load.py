@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from numbers import Integral
 from pathlib import Path
 
 import yaml
 
 from attncc.errors import PatternFileError, PatternFileUnreadable, UnknownPattern
 from attncc.spec.check import check
-from attncc.spec.document import MAX_BYTES, MAX_DEPTH
+from attncc.spec.document import MAX_CHARACTERS, MAX_DEPTH, MAX_EVENTS
 from attncc.spec.origin import Origin
 from attncc.spec.schema import PatternSpec
 from attncc.spec.tokens import Fault
 
 SUFFIXES = (".yaml", ".yml")
+MAX_BYTES = MAX_CHARACTERS
+#: Longest key of a dictionary that is shown in full.
+MAX_KEY = 200
+DICT = "<dict>"
 
 
 def find(name_or_path: str | os.PathLike[str]) -> PatternSpec:
@@ -53,10 +58,11 @@ def read(path: Path) -> PatternSpec:
 
 
 def from_dict(mapping: Mapping[str, object]) -> PatternSpec:
-    """The pattern that `mapping` declares, by the schema of pattern files. Raises PatternFileError with every mistake,
-    shown in the YAML that the mapping stands for."""
-    text = yaml.dump(_plain(mapping, 1), Dumper=_Dumper, sort_keys=False, width=MAX_BYTES, allow_unicode=True)
-    return check(Origin("<dict>", text))
+    """The pattern that `mapping` declares, by the schema of pattern files. Raises PatternFileUnreadable, or
+    PatternFileError with every mistake, shown in the YAML that the mapping stands for."""
+    plain = _plain(mapping, 1, iter(range(MAX_EVENTS)))
+    text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, width=MAX_CHARACTERS, allow_unicode=True)
+    return check(Origin(DICT, text))
 
 
 @cache
@@ -88,16 +94,20 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _plain(value: object, depth: int) -> object:
+def _plain(value: object, depth: int, budget: Iterator[int]) -> object:
     """`value` made of Python's own tables, lists, numbers and texts only."""
-    if depth > MAX_DEPTH:
-        raise PatternFileUnreadable("<dict>", f"it is nested more than {MAX_DEPTH} deep")
+    if depth > MAX_DEPTH or next(budget, None) is None:
+        raise PatternFileUnreadable(DICT, "it is nested too deep or holds too much; a pattern is a few short entries")
     match value:
         case Mapping():
-            return {str(key): _plain(item, depth + 1) for key, item in value.items()}
+            return {str(key)[:MAX_KEY]: _plain(item, depth + 1, budget) for key, item in value.items()}
         case list() | tuple():
-            return [_plain(item, depth + 1) for item in value]
-        case None | bool() | int() | float() | str():
+            return [_plain(item, depth + 1, budget) for item in value]
+        case str():
+            return value[: MAX_CHARACTERS + 1]
+        case None | bool() | float():
             return value
+        case Integral():
+            return int(value)
         case _:
-            raise PatternFileUnreadable("<dict>", f"it holds a {type(value).__name__}; texts and numbers are allowed")
+            raise PatternFileUnreadable(DICT, f"it holds a {type(value).__name__}; texts and numbers are allowed")

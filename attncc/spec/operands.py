@@ -34,6 +34,8 @@ from attncc.spec.tokens import INT_LIMIT, Fault, MisreadError
 #: Most nodes of one expression, and most operations inside one another, with the names of `let` written out.
 MAX_NODES = 20_000
 MAX_DEPTH = 200
+#: Most mistakes reported in one expression.
+MAX_FAULTS = 20
 
 INTEGER_NODES: Mapping[str, Callable[[IntExpr, IntExpr], IntExpr]] = {
     "+": Add,
@@ -77,6 +79,8 @@ class Algebra:
         self.faults = faults
 
     def fault(self, start: int, end: int, sentence: str) -> Operand:
+        if len(self.faults) >= MAX_FAULTS:
+            raise MisreadError(start, end, "more mistakes follow from here")
         self.faults.append(Fault(start, end, sentence))
         return stand_in(start, end)
 
@@ -110,10 +114,6 @@ class Algebra:
     def negation(self, start: int, operand: Operand) -> Operand:
         return self._sized(Not(self._truth("not", operand)), (operand,), None, start)
 
-    def mask(self, operand: Operand) -> BoolExpr:
-        """The tree of a whole mask."""
-        return self._truth("a mask", operand)
-
     def _integer(self, symbol: str, operand: Operand) -> IntExpr:
         if isinstance(operand.expr, IntExpr):
             return operand.expr
@@ -124,8 +124,9 @@ class Algebra:
         if isinstance(operand.expr, BoolExpr):
             return operand.expr
         if not operand.wrong:
-            word = symbol if symbol.startswith("a ") else f"'{symbol}'"
-            self.fault(operand.start, operand.end, f"{word} needs true or false here, and this is a number; compare it")
+            self.fault(
+                operand.start, operand.end, f"'{symbol}' needs true or false here, and this is a number; compare it"
+            )
         return TRUE
 
     def _divisor(self, symbol: str, operand: Operand) -> bool:
@@ -148,9 +149,8 @@ class Algebra:
         if depth > MAX_DEPTH:
             raise MisreadError(start, end, f"more than {MAX_DEPTH} operations inside one another")
         if values is not None and values.furthest() >= INT_LIMIT:
-            return self.fault(
-                start, end, f"this can leave 32 bits: it reaches {values.furthest():,} at length {LONGEST:,}"
-            )
+            found = f"it can reach {values.furthest():,} at length {LONGEST:,}"
+            return self.fault(start, end, f"this leaves 32-bit integers: {found}")
         return Operand(expr, start, end, values, all(part.fixed for part in parts), nodes, depth)
 
 

@@ -10,8 +10,8 @@ from typing import TypeAlias
 from attncc.ir.expr import Q_FIRST, Q_LAST, UNIT_INDEX, VARIABLES
 from attncc.ir.pattern import Alibi, Combine, Scale, ScoreRule, Softcap
 from attncc.spec.document import Scalar
+from attncc.spec.grammar import LATER_INPUTS, LATER_SELECT, WORDS
 from attncc.spec.origin import Origin
-from attncc.spec.parse import LATER_INPUTS, LATER_SELECT, WORDS
 from attncc.spec.tokens import INT_LIMIT
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool"
@@ -146,3 +146,7 @@ def _closed(properties: Mapping[str, Json], required: list[Json]) -> Json:
 def _table(value: Json) -> Mapping[str, Json]:
     assert isinstance(value, Mapping), "a schema is a table"
     return value
+
+
+if __name__ == "__main__":
+    print(json_schema(), end="")

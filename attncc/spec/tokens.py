@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 TokenKind: TypeAlias = Literal["number", "name", "symbol", "end"]
 
 #: Longest expression, in characters.
-MAX_TEXT = 65_536
+MAX_TEXT = 32_768
 #: Integers lie strictly between plus and minus this.
 INT_LIMIT = 2**31
 
@@ -88,9 +88,7 @@ def _token(match: re.Match[str]) -> Token:
 def _refuse_glued(text: str, found: list[Token]) -> None:
     last = found[-1]
     if last.kind == "name" and len(found) > 1 and found[-2].kind == "number" and found[-2].end == last.start:
-        raise MisreadError(
-            found[-2].start, last.end, "a number and a name need an operator between them, as in '5 * q'"
-        )
+        raise MisreadError(found[-2].start, last.end, "an operator is missing between number and name, as in '5 * q'")
     if last.text == "*" and text[last.end : last.end + 1] == "*":
         raise _foreign(text, last.start)
 
