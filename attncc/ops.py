@@ -23,10 +23,11 @@ LIBRARY = torch.library.Library("attncc", "FRAGMENT")
 TAGS = (torch.Tag.pt2_compliant_tag,)
 DEVICES = ("CPU", "CUDA")
 
-FORWARD = "{name}(Tensor query, Tensor key, Tensor value, *, {options}) -> (Tensor out, Tensor lse)"
+# Positional parameters: they pass the dispatcher twice, and by keyword each would cost a microsecond.
+FORWARD = "{name}(Tensor query, Tensor key, Tensor value{params}, *, float? scale=None) -> (Tensor out, Tensor lse)"
 BACKWARD = (
-    "{name}_backward(Tensor grad_out, Tensor? grad_lse, Tensor query, Tensor key, Tensor value, Tensor lse, *, "
-    "{options}) -> (Tensor grad_query, Tensor grad_key, Tensor grad_value)"
+    "{name}_backward(Tensor grad_out, Tensor? grad_lse, Tensor query, Tensor key, Tensor value, Tensor lse{params}, *, "
+    "float? scale=None) -> (Tensor grad_query, Tensor grad_key, Tensor grad_value)"
 )
 TAKEN = ("query", "key", "value", "scale", "grad_out", "grad_lse", "lse")
 
@@ -34,43 +35,45 @@ Gradients: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 class Operator:
-    """The kernels of one operator, by dispatch key. A pattern's parameters are keyword arguments; the dispatcher passes
-    on only those that differ from their default."""
+    """The kernels of one operator, by dispatch key. `params` are the pattern's parameters in the order of its file;
+    the dispatcher leaves out those at the end that have their default value."""
 
     def __init__(self, spec: PatternSpec, name: str) -> None:
         self.spec, self.name = spec, name
         self._default = attend(lower(spec))
-        self._others: dict[tuple[tuple[str, int], ...], Attend] = {}
+        self._others: dict[tuple[int, ...], Attend] = {}
         self._define()
         self.overload: torch._ops.OpOverload = getattr(torch.ops.attncc, name).default
         self.backward_overload: torch._ops.OpOverload = getattr(torch.ops.attncc, f"{name}_backward").default
 
-    def bound(self, params: dict[str, int]) -> Attend:
+    def bound(self, params: tuple[int, ...]) -> Attend:
         """The pattern with these parameters in force. Raises BadParameter."""
         if not params:
             return self._default
-        given = tuple(params.items())
-        if given not in self._others:
-            self._others[given] = attend(lower(self.spec, params))
-        return self._others[given]
+        if params not in self._others:
+            named = zip(self.spec.defaults(), params, strict=False)
+            self._others[params] = attend(lower(self.spec, dict(named)))
+        return self._others[params]
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, *, scale: float | None = None, **params: int) -> State:
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, *params: int, scale: float | None = None) -> State:
         return self.bound(params)(query, key, value, scale)
 
     def forward_fake(
-        self, query: Tensor, key: Tensor, value: Tensor, *, scale: float | None = None, **params: int
+        self, query: Tensor, key: Tensor, value: Tensor, *params: int, scale: float | None = None
     ) -> State:
         self.bound(params)
         check.arguments(query, key, value)
-        return torch.empty_like(query), query.new_empty(query.shape[:3], dtype=torch.float32)
+        # Kernels for the CPU return out contiguous, those for GPUs in the order of query's strides.
+        out = query.new_empty(query.shape) if query.device.type == "cpu" else torch.empty_like(query)
+        return out, query.new_empty(query.shape[:3], dtype=torch.float32)
 
     def forward_autograd(
-        self, query: Tensor, key: Tensor, value: Tensor, *, scale: float | None = None, **params: int
+        self, query: Tensor, key: Tensor, value: Tensor, *params: int, scale: float | None = None
     ) -> State:
         if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad):
             return derive(self, query, key, value, scale, params)
         with torch._C._AutoDispatchBelowAutograd():
-            return cast(State, self.overload(query, key, value, scale=scale, **params))
+            return cast(State, self.overload(query, key, value, *params, scale=scale))
 
     def backward(
         self,
@@ -80,9 +83,8 @@ class Operator:
         key: Tensor,
         value: Tensor,
         lse: Tensor,
-        *,
+        *params: int,
         scale: float | None = None,
-        **params: int,
     ) -> Gradients:
         pattern, factor = self.bound(params).pattern, check.scale_of(scale, query)
         with torch._C._AutoDispatchBelowAutograd():
@@ -96,21 +98,19 @@ class Operator:
         key: Tensor,
         value: Tensor,
         lse: Tensor,
-        *,
+        *params: int,
         scale: float | None = None,
-        **params: int,
     ) -> Gradients:
         return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
 
-    def backward_autograd(self, *tensors: Tensor | None, **options: float | None) -> Gradients:
+    def backward_autograd(self, *arguments: Tensor | int | None, scale: float | None = None) -> Gradients:
         with torch._C._AutoDispatchBelowAutograd():
-            return cast(Gradients, self.backward_overload(*tensors, **options))
+            return cast(Gradients, self.backward_overload(*arguments, scale=scale))
 
     def _define(self) -> None:
-        params = (f", int {name}={value}" for name, value in self.spec.defaults().items())
-        options = f"float? scale=None{''.join(params)}"
+        params = "".join(f", int {name}={value}" for name, value in self.spec.defaults().items())
         for schema in (FORWARD, BACKWARD):
-            LIBRARY.define(schema.format(name=self.name, options=options), tags=TAGS)
+            LIBRARY.define(schema.format(name=self.name, params=params), tags=TAGS)
         for device in DEVICES:
             LIBRARY.impl(self.name, self.forward, device)
             LIBRARY.impl(f"{self.name}_backward", self.backward, device)
@@ -126,7 +126,7 @@ class _Saved(FunctionCtx):
     saved_tensors: tuple[Tensor, Tensor, Tensor, Tensor]
     operator: Operator
     scale: float | None
-    params: dict[str, int]
+    params: tuple[int, ...]
 
 
 class _Derive(torch.autograd.Function):
@@ -138,10 +138,10 @@ class _Derive(torch.autograd.Function):
         key: Tensor,
         value: Tensor,
         scale: float | None,
-        params: dict[str, int],
+        params: tuple[int, ...],
     ) -> State:
         with torch._C._AutoDispatchBelowAutograd():
-            out, lse = operator.overload(query, key, value, scale=scale, **params)
+            out, lse = operator.overload(query, key, value, *params, scale=scale)
         ctx.save_for_backward(query, key, value, lse)
         ctx.set_materialize_grads(False)
         ctx.operator, ctx.scale, ctx.params = operator, scale, params
@@ -152,12 +152,13 @@ class _Derive(torch.autograd.Function):
     def backward(ctx: _Saved, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
         query, key, value, lse = ctx.saved_tensors
         given = torch.zeros_like(query) if grad_out is None else grad_out
-        options = {"scale": ctx.scale, **ctx.params}
-        return None, *ctx.operator.backward_overload(given, grad_lse, query, key, value, lse, **options), None, None
+        derive = ctx.operator.backward_overload
+        gradients = derive(given, grad_lse, query, key, value, lse, *ctx.params, scale=ctx.scale)
+        return None, *gradients, None, None
 
 
 #: `apply` has no types of its own.
-derive = cast(Callable[[Operator, Tensor, Tensor, Tensor, float | None, dict[str, int]], State], _Derive.apply)
+derive = cast(Callable[[Operator, Tensor, Tensor, Tensor, float | None, tuple[int, ...]], State], _Derive.apply)
 
 _operators: dict[tuple[str, str], Operator] = {}
 _registering = threading.Lock()

@@ -24,13 +24,14 @@ from attncc.spec.schema import PatternSpec
 class Pattern:
     """A sparse attention pattern with its parameters in force. Made by `load` or `from_dict`; never changes.
 
-    `bound` is what the compiler sees; `op` is the operator that computes it, `torch.ops.attncc.<name>`.
+    `bound` is what the compiler sees; `op` is the operator that computes it, `torch.ops.attncc.<name>`, called with
+    `values` after query, key and value.
     """
 
     spec: PatternSpec
-    overrides: Mapping[str, int]
     bound: Bound
     op: torch._ops.OpOverload
+    values: tuple[int, ...]
 
     @staticmethod
     def load(name_or_path: str | os.PathLike[str], /, **params: int) -> Pattern:
@@ -64,13 +65,14 @@ class Pattern:
         return f"Pattern({self.name}{params}: {self.bound.formula()})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _bind, (self.spec, dict(self.overrides))
+        return _bind, (self.spec, dict(self.bound.params))
 
 
 def _bind(spec: PatternSpec, params: Mapping[str, int]) -> Pattern:
     bound = lower(spec, params)
-    in_force = dict(bound.params)
-    return Pattern(spec, {name: in_force[name] for name in params}, bound, operator(spec).overload)
+    values = tuple(value for _, value in bound.params)
+    unchanged = values == tuple(spec.defaults().values())
+    return Pattern(spec, bound, operator(spec).overload, () if unchanged else values)
 
 
 def attention(
@@ -91,7 +93,7 @@ def attention(
     and -inf. `scale` is head_dim ** -0.5 unless given. Raises what is wrong with the arguments, see `attncc.check`.
     """
     chosen = _chosen(pattern, inputs)
-    out, lse = chosen.op(query, key, value, scale=scale, **chosen.overrides)
+    out, lse = chosen.op(query, key, value, *chosen.values, scale=scale)
     return (out, lse) if return_lse else out
 
 

@@ -10,9 +10,9 @@ from attncc.ref.rows import blocks, by_head, scores, weights
 
 
 def forward(pattern: Pattern, query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """(out, lse): out like query, lse float32 [batch, q_heads, q_len]; float32 inside."""
+    """(out, lse), both contiguous: out like query, lse float32 [batch, q_heads, q_len]; float32 inside."""
     kv_heads = key.shape[1]
-    out, lse = torch.empty_like(query), query.new_empty(query.shape[:3], dtype=torch.float32)
+    out, lse = query.new_empty(query.shape), query.new_empty(query.shape[:3], dtype=torch.float32)
     keys, values = by_head(key, kv_heads), by_head(value, kv_heads)
     for rows in blocks(pattern, query, key):
         here = slice(rows.start, rows.stop)
