@@ -53,7 +53,8 @@ def _sdpa_causal(problem: Problem) -> Call:
 def _sdpa_mask(problem: Problem) -> Call:
     query, key, value, grouped = problem.query, problem.key, problem.value, problem.shape.group > 1
     # One mask for all heads and batches, as a user would build it: [1, 1, q_len, kv_len].
-    mask = torch.from_numpy(dense.keep(problem.pattern, 1, problem.shape.q_len, problem.shape.kv_len))
+    mask = torch.from_numpy(dense.keep(problem.pattern, 1, problem.shape.q_len, problem.shape.kv_len).copy())
+    mask = mask.to(query.device)
     return lambda: scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=grouped)
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attncc import compiler, device, passes
+from attncc import compiler, passes
+from attncc.calls import model_of
 from attncc.ir.schedule import Operands
-from attncc.ref.evaluate import constants, truth
+from attncc.ref.dense import attention_rows
 from attncc.report.record import Workload
 from attncc.report.work import work
 from attncc.spec import load, lower
@@ -20,20 +21,20 @@ SEED = 20261123
 SAMPLED_ROWS = 48
 
 
-def problem(case: Case) -> Problem:
-    """Normally distributed query, key and value, the same at every run."""
+def problem(case: Case, place: str = "cpu") -> Problem:
+    """Normally distributed query, key and value, the same at every run; `place` is `cpu` or `cuda`."""
     shape, generator = case.shape, torch.Generator().manual_seed(SEED)
     query_size = (shape.batch, shape.q_heads, shape.q_len, shape.head_dim)
     key_size = (shape.batch, shape.kv_heads, shape.kv_len, shape.head_dim)
-    dtype = getattr(torch, case.dtype)
-    query, key, value = (torch.randn(size, generator=generator).to(dtype) for size in (query_size, key_size, key_size))
+    sizes, dtype = (query_size, key_size, key_size), getattr(torch, case.dtype)
+    query, key, value = (torch.randn(size, generator=generator).to(place, dtype) for size in sizes)
     params = dict(case.params)
     return Problem(lower.lower(load.find(case.pattern), params), params, shape, query, key, value)
 
 
 def workload(case: Case, posed: Problem) -> Workload:
-    """The case with its useful pairs, and the pairs that the built-in CPU schedule visits."""
-    hardware, operands = device.host(), Operands(case.dtype, case.shape.head_dim)
+    """The case with its useful pairs, and the pairs that the built-in schedule of the device visits."""
+    hardware, operands = model_of(posed.query.device), Operands(case.dtype, case.shape.head_dim)
     backend = compiler.backend_of(hardware)
     phase = backend.phase(case.shape)
     tiling = backend.tiling(phase, backend.space(operands, phase, hardware).default())
@@ -44,8 +45,9 @@ def workload(case: Case, posed: Problem) -> Workload:
 def sampled_error(posed: Problem, out: Tensor) -> float:
     """The relative error norm of `out` on some rows, against float64."""
     rows = _rows(posed.shape.q_len)
-    expected = _expected(posed, rows)
-    return float((out[:, :, rows].double() - expected).norm() / expected.norm())
+    tensors = (tensor.cpu() for tensor in (posed.query, posed.key, posed.value))
+    expected, _ = attention_rows(posed.pattern, *tensors, posed.shape.head_dim**-0.5, rows)
+    return float((out.cpu()[:, :, rows].double() - expected).norm() / expected.norm())
 
 
 def _rows(q_len: int) -> Tensor:
@@ -54,16 +56,3 @@ def _rows(q_len: int) -> Tensor:
     ends = SAMPLED_ROWS // 3
     between = np.random.default_rng(SEED).choice(np.arange(ends, q_len - ends), ends, replace=False)
     return torch.cat([torch.arange(ends), torch.from_numpy(np.sort(between)), torch.arange(q_len - ends, q_len)])
-
-
-def _expected(posed: Problem, rows: Tensor) -> Tensor:
-    shape = posed.shape
-    assert not posed.pattern.score, "bench cases have no score rules"
-    key, value = (t.double().repeat_interleave(shape.group, dim=1) for t in (posed.key, posed.value))
-    score = posed.query[:, :, rows].double() @ key.transpose(-1, -2) * shape.head_dim**-0.5
-    values = constants(posed.pattern, shape.q_len, shape.kv_len)
-    values |= {"q": (shape.kv_len - shape.q_len + rows.numpy())[:, None], "kv": np.arange(shape.kv_len)}
-    values |= {"head": np.arange(shape.q_heads)[:, None, None], "batch": np.arange(shape.batch)[:, None, None, None]}
-    kept = torch.from_numpy(truth(posed.pattern.mask, values))
-    weight: Tensor = score.masked_fill(~kept, -torch.inf).softmax(-1).nan_to_num(0.0)
-    return weight @ value

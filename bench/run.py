@@ -1,9 +1,9 @@
-"""Runs the cases side by side and writes what was measured: `python -m bench.run --out FILE.json [--full]`."""
+"""Runs the cases side by side and writes what was measured: `python -m bench.run [--full] [--out FILE.json]`."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from attncc import device
+from attncc.calls import model_of
 from attncc.report.environment import environment
+from attncc.report.page import DATA
 from attncc.report.record import Clock, Peak, Record, Timing
 from bench import cases, peak
 from bench.cases import Case
@@ -20,51 +22,77 @@ from bench.peers import PEERS, Problem
 from bench.problem import problem, sampled_error, workload
 from bench.setup import setups
 
+REPORTS = Path("reports")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is run: cases for each number of threads, on `cpu` or `cuda`."""
+
+    cases: Sequence[tuple[int, Case]]
+    place: str
+    rounds: int
+
 
 @click.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="JSON file to write.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default reports/<hardware>/data.json.")
 @click.option("--full/--quick", default=False, help="Every figure of the report, or a few minutes' worth.")
+@click.option("--device", "place", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--rounds", default=7, show_default=True, help="Interleaved rounds per case.")
 @click.option("--threads", "threads", type=int, multiple=True, default=(1, 2), show_default=True)
 @click.option("--only", default="", help="Only the cases whose name contains this.")
 @click.option("--setup/--no-setup", default=True, help="Also measure what a mask costs before its first kernel runs.")
-def main(out: Path, full: bool, rounds: int, threads: Sequence[int], only: str, setup: bool) -> None:
+def main(out: Path | None, full: bool, place: str, rounds: int, threads: Sequence[int], only: str, setup: bool) -> None:
     """Measure attncc and its peers in one run."""
-    record = Record(device.host().name, environment(), peak.peaks())
-    for peak_found in record.peaks:
-        click.echo(f"peak {peak_found.instruction}: {peak_found.gflops:.0f} GFLOP/s a core")
+    name = model_of(torch.device(place)).name if place == "cuda" else device.host().name
+    path = out or REPORTS / name / DATA
+    found = peak.peaks() if place == "cpu" else ()
+    for one in found:
+        click.echo(f"peak {one.instruction}: {one.gflops:.0f} GFLOP/s a core")
+    plan = Plan([pair for pair in _cases(place, full, threads) if only in pair[1].name], place, rounds)
+    record = Record(name, environment(), found)
+    for record in measured(record, plan):
+        record.save(path)
+    if setup:
+        record = replace(record, setups=tuple(setups(full)))
+    replace(record, peaks=_best(found, peak.peaks() if found else ())).save(path)
+    click.echo(f"wrote {path}")
+
+
+def _cases(place: str, full: bool, threads: Sequence[int]) -> Iterator[tuple[int, Case]]:
+    if place == "cuda":
+        yield from ((1, case) for case in cases.gpu())
+        return
     for count in threads:
         chosen = cases.full(heads=2 * count) if full else cases.quick(heads=2 * count)
-        for case in (case for case in chosen if only in case.name):
-            record = _with(record, case, count, rounds)
-            record.save(out)
-    if setup:
-        record = dataclasses.replace(record, setups=tuple(setups(full)))
-    dataclasses.replace(record, peaks=_best(record.peaks, peak.peaks())).save(out)
-    click.echo(f"wrote {out}")
+        yield from ((count, case) for case in chosen)
 
 
-def _with(record: Record, case: Case, threads: int, rounds: int) -> Record:
-    posed = problem(case)
-    measured = tuple(measure(case, posed, threads, rounds))
-    for timing in measured:
-        click.echo(f"{case.name:34} {threads} thread(s) {timing.peer:12} {_outcome(timing)}")
-    described = dataclasses.replace(workload(case, posed), name=f"{case.name}, {threads} threads")
-    renamed = (dataclasses.replace(timing, workload=described.name) for timing in measured)
-    return dataclasses.replace(record, workloads=(*record.workloads, described), timings=(*record.timings, *renamed))
+def measured(record: Record, plan: Plan) -> Iterator[Record]:
+    """The record after each case, so that a run that is stopped leaves what it has."""
+    for threads, case in plan.cases:
+        posed = problem(case, plan.place)
+        clock: Clock = "cpu" if threads == 1 and plan.place == "cpu" else "wall"
+        described = replace(workload(case, posed), name=f"{case.name}, {posed.shape.q_heads} heads")
+        timings = [
+            replace(timing, workload=described.name) for timing in measure(case, posed, threads, clock, plan.rounds)
+        ]
+        for timing in timings:
+            click.echo(f"{case.name:36} {threads} threads  {timing.peer:12} {_outcome(timing)}")
+        record = replace(record, workloads=(*record.workloads, described), timings=(*record.timings, *timings))
+        yield record
 
 
-def measure(case: Case, posed: Problem, threads: int, rounds: int) -> Iterator[Timing]:
-    """One Timing per peer of the case: CPU time on one thread, wall time on several."""
-    clock: Clock = "cpu" if threads == 1 else "wall"
+def measure(case: Case, posed: Problem, threads: int, clock: Clock, rounds: int) -> Iterator[Timing]:
+    """One Timing per peer of the case."""
     torch.set_num_threads(threads)
     calls: dict[str, Callable[[], Tensor]] = {}
     errors: dict[str, float | None] = {}
+    # Inductor writes the number of threads into the code it compiles.
     with torch._inductor.config.patch({"cpp.threads": threads}):
         for name in case.peers:
             calls[name] = PEERS[name].prepare(posed)
-            same = PEERS[name].same_result(posed)
-            errors[name] = sampled_error(posed, calls[name]()) if same else None
+            errors[name] = sampled_error(posed, calls[name]()) if PEERS[name].same_result(posed) else None
         for name, found in interleave(calls, clock, rounds).items():
             same = PEERS[name].same_result(posed)
             yield Timing(case.name, name, threads, clock, same, found.micros, found.spread, found.samples, errors[name])
