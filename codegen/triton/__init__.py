@@ -1,1 +1,19 @@
 """The Triton backend: kernels for NVIDIA and AMD GPUs."""
+
+from __future__ import annotations
+
+from attncc.codegen.kernel import CompiledKernel, KernelSource
+from attncc.codegen.triton.emit import emit
+from attncc.codegen.triton.knobs import phase, space, tiling
+from attncc.codegen.triton.toolchain import toolchain
+from attncc.device import DeviceModel
+
+__all__ = ["build", "emit", "phase", "space", "tiling", "toolchain"]
+
+
+def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
+    """The kernel for the GPU of this machine, which `device` describes; raises NoGpu and CompilationFailed."""
+    # Only here are PyTorch and Triton needed.
+    from attncc.codegen.triton.build import build as compiled
+
+    return compiled(source)

@@ -29,14 +29,15 @@ def tanh(x):
 
 SOFTMAX_STEP = '''\
 @triton.jit
-def softmax_step(score, row_max, row_sum):
-    """Weights of one tile of scores, what earlier sums are to be rescaled by, and the row maxima and sums so far.
+def softmax_step(score, factor, row_max, row_sum):
+    """Weights of one tile, what earlier sums are to be rescaled by, and the row maxima and sums so far.
 
-    Scores are in units of log 2. A row that has met no key has the maximum -inf, which must not be subtracted.
+    score * factor is in units of log 2, factor > 0. A row that has met no key has the maximum -inf; subtracting that
+    would make NaN.
     """
-    new_max = tl.maximum(row_max, tl.max(score, 1))
+    new_max = tl.maximum(row_max, tl.max(score, 1) * factor)
     shift = tl.where(new_max == float("-inf"), 0.0, new_max)
-    weight = tl.exp2(score - shift[:, None])
+    weight = tl.exp2(score * factor - shift[:, None])
     rescale = tl.exp2(row_max - shift)
     return weight, rescale, new_max, row_sum * rescale + tl.sum(weight, 1)
 '''

@@ -71,7 +71,9 @@ def _interpreting() -> Iterator[None]:
 def _owners() -> list[ModuleType | type]:
     """Everything whose attributes change while the interpreter runs."""
     modules = [module for name, module in sys.modules.items() if f"{name}.".startswith("triton.language.")]
-    classes = [found for found in vars(tl.core).values() if isinstance(found, type) and found.__module__ == tl.core.__name__]
+    classes = [
+        found for found in vars(tl.core).values() if isinstance(found, type) and found.__module__ == tl.core.__name__
+    ]
     return [*modules, *classes, machine, machine.InterpreterBuilder]
 
 

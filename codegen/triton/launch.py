@@ -7,29 +7,35 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 import triton
+from triton.compiler import CompiledKernel
 
 from attncc.codegen.kernel import KernelSource
+from attncc.ir.alibi import slopes
 from attncc.ir.schedule import Schedule
 
 #: Descriptors need rows and bases at multiples of so many bytes.
 DESCRIPTOR_ALIGNMENT = 16
 
-Grid = tuple[int, int, int]
+Grid: TypeAlias = tuple[int, int, int]
 
 
 class Function(Protocol):
     """A `@triton.jit` function, compiled or interpreted."""
 
+    arg_names: list[str]
+
     def run(self, *arguments: object, grid: Grid, warmup: bool, **options: object) -> object: ...
+
+    def warmup(self, *arguments: object, grid: Grid, **options: object) -> CompiledKernel: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """A CompiledKernel. `slopes`: the kernel asks for the ALiBi slope of each head."""
+    """The kernel as its callers see it. `slopes`: it asks for the ALiBi slope of each head."""
 
     source: KernelSource
     function: Function
@@ -45,18 +51,28 @@ class Launcher:
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(out, lse), see CompiledKernel."""
+        if scale <= 0:
+            query, scale = _positive(query, scale)
         if self.source.schedule["loads"] == "descriptor":
             key, value = _described(key), _described(value)
             triton.set_allocator(_scratch(query.device))
-        out = torch.empty_like(query)
-        lse = torch.empty(query.shape[:-1], dtype=torch.float32, device=query.device)
-        pointers = [query, key, value, out, lse, *([slopes(query.shape[1], query.device)] if self.slopes else [])]
+        out = query.new_empty(query.shape)
+        lse = query.new_empty(query.shape[:-1], dtype=torch.float32)
+        pointers = [query, key, value, out, lse, *([_slopes(query.shape[1], query.device)] if self.slopes else [])]
         strides = [stride for tensor in (query, key, value, out) for stride in tensor.stride()[:3]]
         q_len, kv_len, group = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
         grid = (tiles(q_len, kv_len, self.source.schedule.number("BLOCK_M")), query.shape[1], query.shape[0])
         with torch.cuda.device(query.device) if query.is_cuda else nullcontext():
             self.function.run(
-                *pointers, *strides, q_len, kv_len, group, scale, grid=grid, warmup=False, **options(self.source.schedule)
+                *pointers,
+                *strides,
+                q_len,
+                kv_len,
+                group,
+                scale,
+                grid=grid,
+                warmup=False,
+                **options(self.source.schedule),
             )
         return out, lse
 
@@ -76,19 +92,22 @@ def options(schedule: Schedule) -> Mapping[str, int | bool]:
 
 
 @lru_cache(maxsize=64)
-def slopes(q_heads: int, device: torch.device) -> torch.Tensor:
-    """float32 [q_heads]: the ALiBi slopes of Press et al. (arXiv 2108.12409), section 3 and its reference code for head
-    counts that are not powers of two."""
-    whole = 1 << (q_heads.bit_length() - 1)
-    ratio = [2.0 ** (-8.0 * (at + 1) / whole) for at in range(whole)]
-    between = [2.0 ** (-4.0 * (2 * at + 1) / whole) for at in range(q_heads - whole)]
-    return torch.tensor(ratio + between, dtype=torch.float32, device=device)
+def _slopes(q_heads: int, device: torch.device) -> torch.Tensor:
+    """float32 [q_heads]: the ALiBi slope of each head."""
+    return torch.tensor(slopes(q_heads), dtype=torch.float32, device=device)
+
+
+def _positive(query: torch.Tensor, scale: float) -> tuple[torch.Tensor, float]:
+    """The same scores, exactly, from a scale above 0: the kernel takes the maximum before it scales."""
+    return (-query, -scale) if scale < 0 else (query * 0, 1.0)
 
 
 def _described(tensor: torch.Tensor) -> torch.Tensor:
     """`tensor`, or a copy where a descriptor could not point to it."""
     unit = DESCRIPTOR_ALIGNMENT // tensor.element_size()
-    aligned = tensor.data_ptr() % DESCRIPTOR_ALIGNMENT == 0 and all(stride % unit == 0 for stride in tensor.stride()[:3])
+    aligned = tensor.data_ptr() % DESCRIPTOR_ALIGNMENT == 0 and all(
+        stride % unit == 0 for stride in tensor.stride()[:3]
+    )
     return tensor if aligned else tensor.clone(memory_format=torch.contiguous_format)
 
 

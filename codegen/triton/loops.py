@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from attncc.codegen.triton.exprs import TritonPrinter
-from attncc.codegen.triton.score import rule_lines, sloped
+from attncc.codegen.triton.score import factor_text, rule_lines, sloped
 from attncc.codegen.writer import Writer
 from attncc.ir.expr import Add, And, BoolExpr, Expr, Int, Not, Or, names
 from attncc.ir.pattern import ScoreRule
@@ -73,17 +73,17 @@ class TileText:
 
     def _tile(self, w: Writer, loop: RangeLoop) -> None:
         w.line("start = unit * BLOCK_N")
-        if loop.overhang and not self.descriptors:
-            w.line("inside = lane < kv_len - start")
+        if not self.descriptors:
+            w.line("kv_row = (start + lane).to(tl.int64)")
         w.line(f"key = {self._load('key', loop.overhang)}")
-        w.line(f"score = tl.dot(query, key.T{self.precision}) * score_scale")
+        w.line(f"score = tl.dot(query, key.T{self.precision})")
         if self._asks_position(loop):
             w.line("kv = start + tl.arange(0, BLOCK_N)[None, :]")
         for line in rule_lines(self.rules):
             w.line(line)
         if loop.mask is not None:
             self._mask(w, loop.mask)
-        w.line("weight, rescale, row_max, row_sum = softmax_step(score, row_max, row_sum)")
+        w.line(f"weight, rescale, row_max, row_sum = softmax_step(score, {factor_text(self.rules)}, row_max, row_sum)")
         w.line(f"value = {self._load('value', loop.overhang)}")
         w.line(f"acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None]{self.precision})")
 
@@ -94,10 +94,10 @@ class TileText:
     def _load(self, tensor: str, overhang: bool) -> str:
         if self.descriptors:
             return f"{tensor}_tiles.load([start, 0])"
-        checks = ["inside"] * overhang + ["(dim < HEAD_DIM)" if overhang else "dim < HEAD_DIM"] * self.padded
-        mask = " & ".join(checks)
+        checks = ["kv_row < kv_len"] * overhang + ["dim < HEAD_DIM"] * self.padded
+        mask = " & ".join(f"({check})" for check in checks) if len(checks) > 1 else "".join(checks)
         masked = f", mask={mask}, other=0.0" if mask else ""
-        return f"tl.load({tensor}_head_ptr + start.to(tl.int64) * {tensor}_row_stride + {tensor}_lanes{masked})"
+        return f"tl.load({tensor}_head_ptr + kv_row * {tensor}_row_stride + dim{masked})"
 
     def _mask(self, w: Writer, mask: BoolExpr) -> None:
         """Scores outside `mask` become -inf; a mask too long for the line is written part by part first."""

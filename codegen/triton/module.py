@@ -15,7 +15,7 @@ from attncc.codegen.kernel import KernelSource
 def load(source: KernelSource, folder: Path, variant: str = "") -> ModuleType:
     """A fresh module of the source's text, kept as `<entry>_<digest>.py` in `folder`.
 
-    The folder must be private to the user. `variant` tells apart modules of one text that were loaded in different ways.
+    The folder must be private to the user. `variant` tells apart modules of one text.
     """
     path = folder / f"{source.entry}_{source.digest()}.py"
     _keep(path, source.text)

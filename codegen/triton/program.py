@@ -25,21 +25,15 @@ q = tile * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
 dim = tl.arange(0, {columns})[None, :]
 exists = (q >= offset) & (q < kv_len)
 
-row = (q - offset).to(tl.int64)
+q_row = (q - offset).to(tl.int64)
 query_head_ptr = query_ptr + batch * query_batch_stride + head.to(tl.int64) * query_head_stride
-query = tl.load(query_head_ptr + row * query_row_stride + dim, mask={stored}, other=0.0)
+query = tl.load(query_head_ptr + q_row * query_row_stride + dim, mask={stored}, other=0.0)
 """
 
 KEYS = """\
 kv_head = (head // group).to(tl.int64)
 key_head_ptr = key_ptr + batch * key_batch_stride + kv_head * key_head_stride
 value_head_ptr = value_ptr + batch * value_batch_stride + kv_head * value_head_stride
-"""
-
-LANES = """\
-lane = tl.arange(0, BLOCK_N)[:, None]
-key_lanes = lane * key_row_stride + dim
-value_lanes = lane * value_row_stride + dim
 """
 
 DESCRIPTORS = """\
@@ -63,10 +57,10 @@ STORE = """\
 total = tl.where(row_sum == 0.0, 1.0, row_sum)
 out = (acc / total[:, None]).to(query.dtype)
 out_head_ptr = out_ptr + batch * out_batch_stride + head.to(tl.int64) * out_head_stride
-tl.store(out_head_ptr + row * out_row_stride + dim, out, mask={stored})
-lse = (row_max + tl.log2(total)) * LN2
+tl.store(out_head_ptr + q_row * out_row_stride + dim, out, mask={stored})
+lse = row_max * LN2 + tl.log(total)
 lse_head_ptr = lse_ptr + (batch * tl.num_programs(1) + head) * q_len
-tl.store(lse_head_ptr + row, lse[:, None], mask=exists)
+tl.store(lse_head_ptr + q_row, lse[:, None], mask=exists)
 """
 
 
@@ -104,7 +98,7 @@ def _opening(w: Writer, plan: TilePlan, tile: TileText) -> None:
     w.lines(ROWS.format(columns=tile.columns, stored=_stored(tile)))
     w.line()
     w.lines(KEYS)
-    w.lines(DESCRIPTORS.format(columns=tile.columns) if tile.descriptors else LANES)
+    w.lines(DESCRIPTORS.format(columns=tile.columns) if tile.descriptors else "lane = tl.arange(0, BLOCK_N)[:, None]")
     w.line()
     if sloped(tile.rules):
         w.line("slope = tl.load(slope_ptr + head)")

@@ -8,15 +8,20 @@ from typing import assert_never
 from attncc.ir.pattern import Alibi, Scale, ScoreRule, Softcap
 
 
+def factor_text(rules: Sequence[ScoreRule]) -> str:
+    """What the softmax step multiplies scores by. Without rules that is the scale, which then costs no instruction."""
+    return "1.0" if rules else "score_scale"
+
+
 def scale_text(rules: Sequence[ScoreRule]) -> str:
-    """What the product is multiplied by; the same for all tiles."""
+    """What products are multiplied by before the rules; the same for all tiles."""
     return "scale" if _capped(rules) else "scale * LOG2E"
 
 
 def rule_lines(rules: Sequence[ScoreRule]) -> list[str]:
-    """Statements that apply `rules` to `score` in their order. All but Softcap are linear, so that they may as well run
-    in units of log 2; the last Softcap changes the unit."""
-    return [_line(rule, rules[at:]) for at, rule in enumerate(rules)]
+    """Statements that scale `score` and apply `rules` in their order. All but Softcap are linear, so that they may as
+    well run in units of log 2; the last Softcap changes the unit."""
+    return ["score = score * score_scale", *(_line(rule, rules[at:]) for at, rule in enumerate(rules))] if rules else []
 
 
 def sloped(rules: Sequence[ScoreRule]) -> bool:

@@ -1,0 +1,52 @@
+"""From a Triton module to a kernel that runs on the GPU of this machine."""
+
+from __future__ import annotations
+
+import torch
+import triton
+from triton.errors import TritonError
+
+from attncc.codegen.kernel import CompiledKernel, KernelSource
+from attncc.codegen.triton.launch import Launcher, options
+from attncc.codegen.triton.module import load
+from attncc.codegen.triton.program import arguments
+from attncc.errors import CompilationFailed, NoGpu
+from attncc.settings import cache_dir
+
+
+def build(source: KernelSource) -> CompiledKernel:
+    """The kernel, compiled for aligned tensors; Triton compiles again by itself at the first call with others.
+
+    Raises NoGpu, CompilationFailed if Triton refuses it or the GPU has too little shared memory, and what
+    `settings.cache_dir` raises.
+    """
+    if not torch.cuda.is_available():
+        raise NoGpu
+    launcher = Launcher.of(source, load(source, cache_dir()))
+    try:
+        kernel = launcher.function.warmup(*_typical(launcher), grid=(1, 1, 1), **options(source.schedule))
+    except (TritonError, RuntimeError, ValueError) as error:
+        raise CompilationFailed(source.pattern, f"triton {triton.__version__}", str(error)) from error
+    _fits(source, kernel.metadata.shared)
+    return launcher
+
+
+def _typical(launcher: Launcher) -> list[torch.dtype | int | float]:
+    """Arguments like those of nearly every call: aligned pointers, strides that are multiples of 16."""
+    element = getattr(torch, launcher.source.operands.dtype)
+    return [_value(name, element) for name in arguments(launcher.slopes)]
+
+
+def _value(argument: str, element: torch.dtype) -> torch.dtype | int | float:
+    if argument in ("lse_ptr", "slope_ptr"):
+        return torch.float32
+    if argument.endswith("_ptr"):
+        return element
+    return 1.0 if argument == "scale" else 4096
+
+
+def _fits(source: KernelSource, shared_bytes: int) -> None:
+    most = triton.runtime.driver.active.utils.get_device_properties(torch.cuda.current_device())["max_shared_mem"]
+    if shared_bytes > most:
+        words = f"it needs {shared_bytes} bytes of shared memory, and this GPU has {most}; choose a smaller BLOCK_N"
+        raise CompilationFailed(source.pattern, f"triton {triton.__version__}", words)
