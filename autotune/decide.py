@@ -16,7 +16,8 @@ FINALISTS: Final = 3
 def finalists(trials: Iterable[Trial], space: SearchSpace) -> tuple[Schedule, ...]:
     """The fastest few, and the default: what is timed once more, together."""
     timed = sorted((trial for trial in trials if isinstance(trial.outcome, Timing)), key=lambda trial: trial.ratio)
-    fastest = [trial.schedule for trial in timed[:FINALISTS]]
+    kernels = {trial.source: trial.schedule for trial in reversed(timed)}
+    fastest = [trial.schedule for trial in timed if kernels[trial.source] == trial.schedule][:FINALISTS]
     return tuple(dict.fromkeys([space.default(), *fastest]))
 
 

@@ -83,9 +83,11 @@ class Session:
     def _trials(self, proposal: Sequence[Schedule]) -> list[Trial]:
         """A trial of each proposed schedule, in order; fewer when the budget ends."""
         fresh = [schedule for schedule in dict.fromkeys(proposal) if not self._recall(schedule)]
-        for start in range(0, len(fresh), BATCH):
-            self._try(fresh[start : start + BATCH])
-        return [self.known[schedule] for schedule in proposal if schedule in self.known]
+        # Schedules with the same source are the same kernel: one of them is tried, the others recall it.
+        kernels = list({self.sampler.source(schedule): schedule for schedule in reversed(fresh)}.values())[::-1]
+        for start in range(0, len(kernels), BATCH):
+            self._try(kernels[start : start + BATCH])
+        return [self.known[schedule] for schedule in proposal if self._recall(schedule)]
 
     def _recall(self, schedule: Schedule) -> bool:
         """Whether a trial is at hand: of this session, of an earlier one, or of a schedule with the same source."""

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -85,6 +86,8 @@ class ToyKernel:
             case "exit":
                 raise SystemExit(3)
             case "hang":
+                if "ATTNCC_TOY_HUNG" in os.environ:
+                    Path(os.environ["ATTNCC_TOY_HUNG"]).write_text(str(os.getpid()))
                 time.sleep(1e6)
             case "wrong":
                 out[-1, -1, -1] += 1e-2

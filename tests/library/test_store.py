@@ -24,7 +24,9 @@ def library(tmp_path: Path) -> Iterator[KernelLibrary]:
 
 def test_an_empty_library_knows_nothing(library: KernelLibrary) -> None:
     assert library.decision(KEY) is None
-    assert library.trials(KEY) == library.entries() == library.kernel_keys() == ()
+    assert not library.trials(KEY)
+    assert not library.entries()
+    assert not library.kernel_keys()
 
 
 def test_an_entry_comes_back_whole(library: KernelLibrary) -> None:

@@ -1,0 +1,93 @@
+"""Does a race find the fastest at little cost, on a machine that is not alone?"""
+
+from __future__ import annotations
+
+import random
+from math import inf
+
+import pytest
+
+from attncc.autotune.race import CONFIRM, SEARCH, ControlFailed, Rules, race
+from attncc.ir.schedule import Schedule
+from attncc.library.entry import Failure, Timing
+from tests.autotune.samples import Replay, schedule, toy_times
+
+CONTROL, *OTHERS = map(schedule, (16, 32, 64, 128))
+
+
+def outcomes(
+    sampler: Replay, entrants: list[Schedule], rules: Rules = SEARCH, best: float = inf, rounds: int = 99
+) -> dict[Schedule, Timing | Failure]:
+    left = iter(range(rounds, 0, -1))
+    return dict(race(entrants, CONTROL, sampler, random.Random(0), rules, best, lambda: next(left) == 1))
+
+
+def ratio(outcome: Timing | Failure) -> float:
+    assert isinstance(outcome, Timing)
+    return outcome.ratio
+
+
+def test_exact_times_give_exact_ratios() -> None:
+    found = outcomes(toy_times(), [CONTROL, *OTHERS], CONFIRM)
+    assert {entrant: ratio(outcome) for entrant, outcome in found.items()} == {
+        CONTROL: 1.0,
+        schedule(32): pytest.approx(4 / 6),
+        schedule(64): pytest.approx(2 / 6),
+        schedule(128): pytest.approx(3 / 6),
+    }
+    assert {outcome.samples for outcome in found.values() if isinstance(outcome, Timing)} == {CONFIRM.rounds}
+
+
+def test_the_hopeless_leave_early_and_the_best_stays() -> None:
+    sampler = toy_times()
+    found = outcomes(sampler, OTHERS)
+    samples = {entrant: outcome.samples for entrant, outcome in found.items() if isinstance(outcome, Timing)}
+    assert samples == {schedule(32): 1, schedule(128): 2, schedule(64): SEARCH.rounds}
+
+
+def test_a_known_best_sends_slower_ones_home() -> None:
+    found = outcomes(toy_times(), [schedule(128)], best=0.1)
+    assert found[schedule(128)] == Timing(3000.0, 0.0, 1, 6000.0)
+
+
+def test_what_slows_everybody_cancels() -> None:
+    drift = [1.0 + 0.3 * number for number in range(SEARCH.rounds)]
+    sampler = toy_times()
+    sampler.noise = {entrant: list(drift) for entrant in (CONTROL, schedule(64))}
+    timing = outcomes(sampler, [schedule(64)])[schedule(64)]
+    assert ratio(timing) == pytest.approx(2 / 6)
+
+
+def test_one_disturbed_round_changes_nothing() -> None:
+    sampler = toy_times()
+    sampler.noise = {schedule(64): [1.0, 40.0]}
+    assert ratio(outcomes(sampler, [schedule(64)])[schedule(64)]) == pytest.approx(2 / 6)
+
+
+def test_failures_leave_and_the_others_go_on() -> None:
+    crash = Failure("crash", "killed by SIGSEGV")
+    sampler = toy_times()
+    sampler.micros = {**sampler.micros, schedule(32): crash}
+    found = outcomes(sampler, OTHERS)
+    assert found[schedule(32)] == crash
+    assert ratio(found[schedule(64)]) == pytest.approx(2 / 6)
+
+
+def test_a_control_that_fails_ends_the_race() -> None:
+    sampler = toy_times()
+    sampler.micros = {**sampler.micros, CONTROL: Failure("timeout", "no answer")}
+    with pytest.raises(ControlFailed, match="no answer"):
+        outcomes(sampler, OTHERS)
+
+
+def test_enough_ends_after_a_round_with_what_there_is() -> None:
+    found = outcomes(toy_times(), OTHERS, CONFIRM, rounds=3)
+    assert {outcome.samples for outcome in found.values() if isinstance(outcome, Timing)} == {3}
+
+
+def test_copies_of_one_kernel_stay_within_a_percent() -> None:
+    rng = random.Random(7)
+    for _ in range(20):
+        sampler = Replay({CONTROL: 100.0, schedule(32): 100.0})
+        sampler.noise = {s: [rng.lognormvariate(0, 0.01) for _ in range(CONFIRM.rounds)] for s in sampler.micros}
+        assert ratio(outcomes(sampler, [schedule(32)], CONFIRM)[schedule(32)]) == pytest.approx(1.0, abs=0.011)
