@@ -1,0 +1,401 @@
+/* a_shape: Attention sinks plus a causal local window.
+
+   cpu, prefill, float32, head_dim 64; written by attncc 0.1.0. To write it again:
+       attncc show a_shape --stage cpu --dtype float32 --set sink=128 --set window=1024
+
+   mask: kv <= q and (kv < sink or q - kv < window)
+   with sink = 128, window = 1024
+   source: MInference (arXiv 2407.02490); LM-Infinite (arXiv 2308.16137)
+   digest: bf981c6e51fe8456
+   schedule: isa=avx2 block_m=64 block_n=192
+
+   query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head h reads KV head h // (q_heads // kv_heads).
+   Query tiles are aligned to absolute positions, which end at kv_len. One task takes one query tile of one head through the runs of keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values. */
+
+#include <immintrin.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef __AVX2__
+#error "compile with -mavx2 -mfma -mf16c"
+#endif
+
+/* Parameters of the pattern. */
+enum { SINK = 128, WINDOW = 1024 };
+
+/* Sizes of the tiles, in memory and in registers. */
+enum { HEAD_DIM = 64, BLOCK_M = 64, BLOCK_N = 192, KEYS = 6, QUERY_VECS = 2, ROWS = 6, COLUMN_VECS = 2 };
+
+#define LOG2_E 1.4426950408889634f
+#define LN_2 0.6931471805599453f
+#define LOWEST -1e30f /* what row_max starts from; masked scores lie far below it */
+#define MASKED -1e36f
+#define PARALLEL_SCORES 65536 /* fewer scores than this are faster on one thread */
+
+enum { LANES = 8 };
+typedef float vec __attribute__((vector_size(32), may_alias));
+typedef int32_t ivec __attribute__((vector_size(32), may_alias));
+
+static inline vec splat(float x) { return _mm256_set1_ps(x); }
+
+static inline vec load(const float *from) { return _mm256_loadu_ps(from); }
+
+static inline void store(float *to, vec x) { _mm256_storeu_ps(to, x); }
+
+/* The second operand where either is NaN. */
+static inline vec larger(vec a, vec b) { return _mm256_max_ps(a, b); }
+
+static inline vec where(ivec keep, vec then, vec otherwise) {
+    return _mm256_blendv_ps(otherwise, then, (__m256)keep);
+}
+
+static inline vec floor_lanes(vec x) { return _mm256_floor_ps(x); }
+
+/* (2 ** x - 1) / x for x in [0, 1). */
+static inline vec exp2_slope(vec x) {
+    vec sum = splat(1.867130213e-03f);
+    sum = sum * x + splat(9.017030019e-03f);
+    sum = sum * x + splat(5.579991332e-02f);
+    sum = sum * x + splat(2.401644501e-01f);
+    sum = sum * x + splat(6.931513118e-01f);
+    return sum;
+}
+
+static inline vec exp2_fraction(vec x) { return exp2_slope(x) * x + splat(1.0f); }
+
+/* 2 ** x, split at floor(x); NaN stays NaN, and what is too small becomes 0. */
+static inline vec exp2_lanes(vec x) {
+    const vec bounded = larger(splat(-127.0f), x);
+    const vec whole = floor_lanes(bounded);
+    const ivec power = (ivec)_mm256_cvttps_epi32(whole);
+    return exp2_fraction(bounded - whole) * (vec)((power + 127) << 23);
+}
+
+static inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static inline int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static inline int64_t magnitude(int64_t a) { return a < 0 ? -a : a; }
+
+/* Division that rounds down; the divisor is positive. */
+static inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+
+static inline int64_t floor_mod(int64_t a, int64_t b) { return a - floor_div(a, b) * b; }
+
+/* Division of every lane that rounds down; the divisor is a positive constant. */
+#define FLOOR_DIV(a, b) ((a) / (b) + ((a) % (b) < 0))
+#define FLOOR_MOD(a, b) ((a) % (b) + (((a) % (b) < 0) & (b)))
+
+static inline ivec choose_lanes(ivec keep, ivec then, ivec otherwise) {
+    return (keep & then) | (~keep & otherwise);
+}
+
+static inline ivec lesser_lanes(ivec a, ivec b) { return choose_lanes(a < b, a, b); }
+
+static inline ivec greater_lanes(ivec a, ivec b) { return choose_lanes(a > b, a, b); }
+
+static inline ivec magnitude_lanes(ivec a) { return choose_lanes(a < 0, -a, a); }
+
+static const ivec LANE = {0, 1, 2, 3, 4, 5, 6, 7};
+
+static inline ivec spread(int64_t x) { return (ivec){0} + (int32_t)x; }
+
+typedef float element;
+
+static inline vec load_elements(const element *from) { return load(from); }
+
+static inline void store_elements(element *to, vec x) { store(to, x); }
+
+/* One call: query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM],
+   lse [batch, q_heads, q_len]; out and lse are contiguous. Strides count elements, in the order batch, head, row. */
+struct call {
+    const element *query, *key, *value;
+    element *out;
+    float *lse;
+    int64_t batch, q_heads, kv_heads, q_len, kv_len;
+    int64_t query_stride[3], key_stride[3], value_stride[3];
+    int64_t threads;
+    double scale;
+};
+
+/* What remains to be checked of the mask, for each kind of run. */
+enum mask { FULL, Q_MINUS_KV_LT_WINDOW, KV_LE_Q };
+
+/* A query tile and the block of keys it is about to take in; lives on the stack of its thread. */
+struct block {
+    _Alignas(64) float query[HEAD_DIM][BLOCK_M];
+    float score[BLOCK_N + KEYS][BLOCK_M]; /* after weigh_scores: weights */
+    float acc[BLOCK_M][64];
+    float peak[BLOCK_M], row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];
+    const float *value_row[BLOCK_N];
+    const element *key, *value;
+    const struct call *call;
+    int64_t key_stride, value_stride, q_first, head, batch;
+    float scale;
+    int rows, count;
+};
+
+static inline const float *key_row(struct block *block, const element *from, int slot) {
+    (void)block, (void)slot;
+    return from;
+}
+
+static inline const float *value_row(struct block *block, const element *from, int slot) {
+    (void)block, (void)slot;
+    return from;
+}
+
+/* The score of one key for LANES queries, times log2(e), from the product of their rows. */
+static inline vec finish(const struct block *block, vec product, int column, int64_t position, const enum mask mask) {
+    const vec score = product * splat(block->scale * LOG2_E);
+    const ivec q = spread(block->q_first + column) + LANE;
+    const ivec kv = spread(position);
+    switch (mask) {
+        case FULL:
+            break;
+        case Q_MINUS_KV_LT_WINDOW:
+            return where(q - kv < WINDOW, score, splat(MASKED));
+        case KV_LE_Q:
+            return where(kv <= q, score, splat(MASKED));
+    }
+    return score;
+}
+
+/* Scores of KEYS keys, scaled and masked, into KEYS rows of block->score. `last` is the last of them that exists; the
+   rows after it repeat it and are overwritten or never read. */
+static inline __attribute__((always_inline)) void score_keys(struct block *block, int at, int last, int64_t first,
+                                                              int64_t step, const enum mask mask) {
+    const float *row[KEYS];
+    for (int k = 0; k < KEYS; k++) {
+        const int64_t position = first + (k < last ? k : last) * step;
+        row[k] = key_row(block, block->key + position * block->key_stride, k);
+    }
+    for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
+        vec sum[KEYS][QUERY_VECS] = {0};
+        for (int d = 0; d < HEAD_DIM; d++) {
+            const float *query = block->query[d] + lane;
+#pragma GCC unroll 16
+            for (int k = 0; k < KEYS; k++) {
+                const vec key = splat(row[k][d]);
+#pragma GCC unroll 4
+                for (int v = 0; v < QUERY_VECS; v++) {
+                    sum[k][v] += key * load(query + v * LANES);
+                }
+            }
+        }
+#pragma GCC unroll 4
+        for (int v = 0; v < QUERY_VECS; v++) {
+            const int column = lane + v * LANES;
+            vec peak = load(block->peak + column);
+#pragma GCC unroll 16
+            for (int k = 0; k < KEYS; k++) {
+                const int64_t position = first + (k < last ? k : last) * step;
+                const vec score = finish(block, sum[k][v], column, position, mask);
+                peak = larger(peak, score);
+                store(block->score[at + k] + column, score);
+            }
+            store(block->peak + column, peak);
+        }
+    }
+}
+
+/* Turns the scores of the block into weights: row_max, row_sum and rescale follow the running softmax. */
+static void weigh_scores(struct block *block) {
+    for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
+        vec row_max[QUERY_VECS], row_sum[QUERY_VECS];
+        for (int v = 0; v < QUERY_VECS; v++) {
+            const int column = lane + v * LANES;
+            row_max[v] = load(block->peak + column);
+            const vec rescale = exp2_lanes(load(block->row_max + column) - row_max[v]);
+            row_sum[v] = load(block->row_sum + column) * rescale;
+            store(block->row_max + column, row_max[v]);
+            store(block->rescale + column, rescale);
+        }
+        for (int key = 0; key < block->count; key++) {
+            for (int v = 0; v < QUERY_VECS; v++) {
+                float *score = block->score[key] + lane + v * LANES;
+                const vec weight = exp2_lanes(load(score) - row_max[v]);
+                row_sum[v] += weight;
+                store(score, weight);
+            }
+        }
+        for (int v = 0; v < QUERY_VECS; v++) {
+            store(block->row_sum + lane + v * LANES, row_sum[v]);
+        }
+    }
+}
+
+/* Adds the weighted values of the block to `rows` rows of acc, in `vecs` vectors of columns from `column` on. */
+static inline __attribute__((always_inline)) void add_values(struct block *block, int first_row, const int rows,
+                                                             int column, const int vecs) {
+    vec sum[ROWS][COLUMN_VECS];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs; v++) {
+            sum[r][v] = load(block->acc[first_row + r] + column + v * LANES) * splat(block->rescale[first_row + r]);
+        }
+    }
+    for (int key = 0; key < block->count; key++) {
+        const float *value = block->value_row[key] + column;
+        const float *weight = block->score[key] + first_row;
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            const vec one = splat(weight[r]);
+#pragma GCC unroll 16
+            for (int v = 0; v < vecs; v++) {
+                sum[r][v] += one * load(value + v * LANES);
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 16
+        for (int v = 0; v < vecs; v++) {
+            store(block->acc[first_row + r] + column + v * LANES, sum[r][v]);
+        }
+    }
+}
+
+/* Takes the keys of the block into acc and empties it. */
+static void absorb(struct block *block) {
+    weigh_scores(block);
+    for (int row = 0; row < 60; row += ROWS) {
+        add_values(block, row, ROWS, 0 * LANES, 2);
+    }
+    add_values(block, 60, 4, 0 * LANES, 2);
+    for (int row = 0; row < 60; row += ROWS) {
+        add_values(block, row, ROWS, 2 * LANES, 2);
+    }
+    add_values(block, 60, 4, 2 * LANES, 2);
+    for (int row = 0; row < 60; row += ROWS) {
+        add_values(block, row, ROWS, 4 * LANES, 2);
+    }
+    add_values(block, 60, 4, 4 * LANES, 2);
+    for (int row = 0; row < 60; row += ROWS) {
+        add_values(block, row, ROWS, 6 * LANES, 2);
+    }
+    add_values(block, 60, 4, 6 * LANES, 2);
+    block->count = 0;
+}
+
+/* Adds the keys first, first + step, ... below end to the block; a full block goes into acc. */
+static inline __attribute__((always_inline)) void visit(struct block *block, int64_t first, int64_t end, int64_t step,
+                                                        const enum mask mask) {
+    while (first < end) {
+        const int64_t left = (end - first + step - 1) / step;
+        const int room = BLOCK_N - block->count;
+        const int count = left < room ? (int)left : room;
+        for (int i = 0; i < count; i += KEYS) {
+            score_keys(block, block->count + i, count - 1 - i, first + i * step, step, mask);
+        }
+        for (int i = 0; i < count; i++) {
+            const element *value = block->value + (first + i * step) * block->value_stride;
+            block->value_row[block->count + i] = value_row(block, value, block->count + i);
+        }
+        block->count += count;
+        if (block->count == BLOCK_N) {
+            absorb(block);
+        }
+        first += count * step;
+    }
+}
+
+static void visit_full(struct block *block, int64_t first, int64_t end, int64_t step) {
+    visit(block, first, end, step, FULL);
+}
+
+static void visit_q_minus_kv_lt_window(struct block *block, int64_t first, int64_t end, int64_t step) {
+    visit(block, first, end, step, Q_MINUS_KV_LT_WINDOW);
+}
+
+static void visit_kv_le_q(struct block *block, int64_t first, int64_t end, int64_t step) {
+    visit(block, first, end, step, KV_LE_Q);
+}
+
+/* Transposes the query rows of the block, so that one vector holds LANES queries; missing rows are zero. */
+static void load_queries(struct block *block, const element *from, int64_t stride) {
+    for (int row = 0; row < BLOCK_M; row++) {
+        float wide[HEAD_DIM] = {0};
+        if (row < block->rows) {
+            for (int d = 0; d < HEAD_DIM; d += LANES) {
+                const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
+                store(wide + at, load_elements(from + row * stride + at));
+            }
+        }
+        for (int d = 0; d < HEAD_DIM; d++) {
+            block->query[d][row] = wide[d];
+        }
+    }
+}
+
+static void begin_rows(struct block *block) {
+    memset(block->acc, 0, sizeof block->acc);
+    for (int row = 0; row < BLOCK_M; row += LANES) {
+        store(block->peak + row, splat(LOWEST));
+        store(block->row_max + row, splat(LOWEST));
+        store(block->row_sum + row, splat(0.0f));
+    }
+}
+
+/* Divides acc by row_sum and writes out and lse; a row that met no key gives 0 and -infinity. */
+static void finish_rows(struct block *block, element *out, float *lse) {
+    for (int row = 0; row < block->rows; row++) {
+        const float sum = block->row_sum[row];
+        const vec share = splat(sum == 0.0f ? 0.0f : 1.0f / sum);
+        for (int d = 0; d < HEAD_DIM; d += LANES) {
+            const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
+            store_elements(out + row * HEAD_DIM + at, load(block->acc[row] + at) * share);
+        }
+        lse[row] = sum == 0.0f ? -INFINITY : (block->row_max[row] + log2f(sum)) * LN_2;
+    }
+}
+
+/* One task: the rows of one query tile of one head, and the runs of keys that they see. */
+static void attend(const struct call *call, int64_t batch, int64_t head, int64_t tile) {
+    const int64_t q_len = call->q_len, kv_len = call->kv_len;
+    const int64_t q_first = greater(tile * BLOCK_M, kv_len - q_len);
+    const int64_t q_last = lesser(tile * BLOCK_M + BLOCK_M, kv_len) - 1;
+    const int64_t kv_head = head / (call->q_heads / call->kv_heads), row = q_first - (kv_len - q_len);
+    const element *query = call->query + batch * call->query_stride[0] + head * call->query_stride[1];
+    struct block block;
+    block.call = call;
+    block.key = call->key + batch * call->key_stride[0] + kv_head * call->key_stride[1];
+    block.value = call->value + batch * call->value_stride[0] + kv_head * call->value_stride[1];
+    block.key_stride = call->key_stride[2];
+    block.value_stride = call->value_stride[2];
+    block.q_first = q_first;
+    block.head = head;
+    block.batch = batch;
+    block.scale = (float)call->scale;
+    block.rows = (int)(q_last - q_first + 1);
+    block.count = 0;
+    load_queries(&block, query + row * call->query_stride[2], call->query_stride[2]);
+    begin_rows(&block);
+
+    visit_full(&block, 0, lesser(SINK, q_first + 1), 1);
+    visit_q_minus_kv_lt_window(&block, greater(SINK, q_first - WINDOW + 1), q_last - WINDOW + 1, 1);
+    visit_full(&block, greater(SINK, q_last - WINDOW + 1), q_first + 1, 1);
+    visit_kv_le_q(&block, greater(0, q_first + 1), q_last + 1, 1);
+
+    if (block.count > 0) {
+        absorb(&block);
+    }
+    const int64_t place = (batch * call->q_heads + head) * q_len + row;
+    finish_rows(&block, call->out + place * HEAD_DIM, call->lse + place);
+}
+
+/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. */
+void attncc_a_shape(const struct call *call) {
+    const int64_t first = floor_div(call->kv_len - call->q_len, BLOCK_M);
+    const int64_t tiles = floor_div(call->kv_len - 1, BLOCK_M) - first + 1;
+    const int64_t heads = call->batch * call->q_heads;
+    const int64_t tasks = tiles * heads;
+    const int parallel = call->threads > 1 && call->q_len * call->kv_len * heads > PARALLEL_SCORES;
+#pragma omp parallel for schedule(dynamic, 1) num_threads((int)call->threads) if (parallel)
+    for (int64_t task = 0; task < tasks; task++) {
+        const int64_t owner = task % heads;
+        attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task / heads);
+    }
+}
