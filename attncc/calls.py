@@ -22,9 +22,9 @@ from attncc.ref import plain
 #: out like query, and lse, float32 [batch, q_heads, q_len].
 State: TypeAlias = tuple[Tensor, Tensor]
 Serve: TypeAlias = Callable[[Tensor, Tensor, Tensor, float], State]
-Signature: TypeAlias = tuple[torch.dtype | torch.Size | int, ...]
+Signature: TypeAlias = tuple[torch.dtype | torch.Size | int | None, ...]
 
-#: Signatures remembered for one pattern; decoding brings another one with every token.
+#: Signatures remembered for one pattern.
 MOST_SIGNATURES = 4096
 
 
@@ -40,9 +40,15 @@ class Attend:
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> State:
         """(out, lse). Raises what `check.arguments`, `check.scale_of` and `compiler.kernel` raise."""
+        kv_shape = key.shape
+        if len(kv_shape) != 4 or kv_shape != value.shape:
+            check.sizes(query, key, value)
+        batch, kv_heads, kv_len, head_dim = kv_shape
+        # Of kv_len only its power of two, which decides the kernel: decoding makes it longer with every token.
+        kv_class = (kv_len - 1).bit_length() if kv_len else None
         signature: Signature = (
             query.dtype, key.dtype, value.dtype,
-            query.shape, key.shape, value.shape,
+            query.shape, batch, kv_heads, kv_class, head_dim,
             query.stride(-1), key.stride(-1), value.stride(-1),
             query.get_device(), key.get_device(), value.get_device(),
         )  # fmt: skip
