@@ -42,7 +42,13 @@ class Peer:
 
 def _attncc(problem: Problem) -> Call:
     pattern = attncc.Pattern.load(problem.pattern.name, **problem.params)
-    return lambda: attncc.attention(problem.query, problem.key, problem.value, pattern)
+
+    def call() -> Tensor:
+        out = attncc.attention(problem.query, problem.key, problem.value, pattern)
+        assert isinstance(out, Tensor), "attention returns one tensor unless asked for more"
+        return out
+
+    return call
 
 
 def _sdpa_causal(problem: Problem) -> Call:

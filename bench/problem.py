@@ -45,8 +45,8 @@ def workload(case: Case, posed: Problem) -> Workload:
 def sampled_error(posed: Problem, out: Tensor) -> float:
     """The relative error norm of `out` on some rows, against float64."""
     rows = _rows(posed.shape.q_len)
-    tensors = (tensor.cpu() for tensor in (posed.query, posed.key, posed.value))
-    expected, _ = attention_rows(posed.pattern, *tensors, posed.shape.head_dim**-0.5, rows)
+    query, key, value = posed.query.cpu(), posed.key.cpu(), posed.value.cpu()
+    expected, _ = attention_rows(posed.pattern, query, key, value, posed.shape.head_dim**-0.5, rows)
     return float((out.cpu()[:, :, rows].double() - expected).norm() / expected.norm())
 
 

@@ -51,7 +51,8 @@ def main(out: Path | None, full: bool, place: str, rounds: int, threads: Sequenc
         click.echo(f"peak {one.instruction}: {one.gflops:.0f} GFLOP/s a core")
     plan = Plan([pair for pair in _cases(place, full, threads) if only in pair[1].name], place, rounds)
     record = Record(name, environment(), found)
-    for record in measured(record, plan):
+    for count, case in plan.cases:
+        record = with_case(record, case, count, plan)
         record.save(path)
     if setup:
         record = replace(record, setups=tuple(setups(full)))
@@ -68,19 +69,16 @@ def _cases(place: str, full: bool, threads: Sequence[int]) -> Iterator[tuple[int
         yield from ((count, case) for case in chosen)
 
 
-def measured(record: Record, plan: Plan) -> Iterator[Record]:
-    """The record after each case, so that a run that is stopped leaves what it has."""
-    for threads, case in plan.cases:
-        posed = problem(case, plan.place)
-        clock: Clock = "cpu" if threads == 1 and plan.place == "cpu" else "wall"
-        described = replace(workload(case, posed), name=f"{case.name}, {posed.shape.q_heads} heads")
-        timings = [
-            replace(timing, workload=described.name) for timing in measure(case, posed, threads, clock, plan.rounds)
-        ]
-        for timing in timings:
-            click.echo(f"{case.name:36} {threads} threads  {timing.peer:12} {_outcome(timing)}")
-        record = replace(record, workloads=(*record.workloads, described), timings=(*record.timings, *timings))
-        yield record
+def with_case(record: Record, case: Case, threads: int, plan: Plan) -> Record:
+    """The record with this case measured as well."""
+    posed = problem(case, plan.place)
+    clock: Clock = "cpu" if threads == 1 and plan.place == "cpu" else "wall"
+    described = replace(workload(case, posed), name=f"{case.name}, {posed.shape.q_heads} heads")
+    found = measure(case, posed, threads, clock, plan.rounds)
+    timings = [replace(timing, workload=described.name) for timing in found]
+    for timing in timings:
+        click.echo(f"{case.name:36} {threads} threads  {timing.peer:12} {_outcome(timing)}")
+    return replace(record, workloads=(*record.workloads, described), timings=(*record.timings, *timings))
 
 
 def measure(case: Case, posed: Problem, threads: int, clock: Clock, rounds: int) -> Iterator[Timing]:
