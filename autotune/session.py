@@ -26,7 +26,7 @@ from attncc.library.store import KernelLibrary
 Ending: TypeAlias = Literal["searched", "budget", "remembered"]
 
 #: So many schedules are built, then raced together.
-BATCH: Final = 8
+BATCH: Final = 4
 #: The share of the budget's seconds that is kept for the last race.
 CONFIRM_SHARE: Final = 0.15
 
@@ -172,6 +172,8 @@ class Session:
         return entry
 
     def _keep_new(self, schedule: Schedule, outcome: Timing | Failure) -> None:
+        if isinstance(outcome, Failure) and schedule == self.space.default():
+            raise self._default_failed(outcome)
         self.spending.trials += 1
         self._keep(Trial(schedule, self.sampler.source(schedule), outcome))
 
