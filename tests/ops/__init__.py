@@ -1,0 +1,1 @@
+"""Settings, devices, the compiler and everything a user of PyTorch calls."""
