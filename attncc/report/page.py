@@ -82,13 +82,13 @@ def _plots(home: Path, found: Record) -> None:
 
 
 def _bars(found: Record, threads: int) -> dict[str, dict[str, float]]:
-    """Useful GFLOP/s by workload and peer; a denser result counts only what was asked for."""
+    """Useful GFLOP/s of prompts by workload and peer; a denser result counts only what was asked for."""
     peers = list(dict.fromkeys(timing.peer for timing in found.timings))
     bars: dict[str, dict[str, float]] = {}
     for peer in peers:
         for work, timing in tables.timed(found, peer, threads):
             speed = tables.gflops(work, timing)
-            if speed is not None:
+            if speed is not None and work.shape.q_len > 1:
                 bars.setdefault(work.name, {})[peer] = speed
     return bars
 

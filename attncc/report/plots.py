@@ -16,6 +16,8 @@ from attncc.report.picture import Picture, TileKind
 
 KINDS: tuple[TileKind, ...] = ("empty", "partial", "full")
 COLOURS: Mapping[TileKind, str] = {"empty": "#f2f2ef", "partial": "#f0a830", "full": "#2f6690"}
+#: attncc stands out; the others are told apart by shade.
+BARS = ("#2f6690", "#c9c6bd", "#9a968c", "#e0a458", "#6d6a63")
 #: Identical input gives identical bytes: no date, no random ids in SVG.
 mpl.rcParams["svg.hashsalt"] = "attncc"
 mpl.rcParams["svg.fonttype"] = "none"
@@ -49,7 +51,8 @@ def save_bars(groups: Mapping[str, Mapping[str, float]], unit: str, path: Path) 
     axes = figure.add_subplot()
     for index, peer in enumerate(peers):
         places = [row * (len(peers) + 1) + index for row, bars in enumerate(groups.values()) if peer in bars]
-        axes.barh(places, [bars[peer] for bars in groups.values() if peer in bars], height=0.9, label=peer)
+        lengths = [bars[peer] for bars in groups.values() if peer in bars]
+        axes.barh(places, lengths, height=0.9, label=peer, color=BARS[index % len(BARS)])
     middles = [row * (len(peers) + 1) + (len(peers) - 1) / 2 for row in range(len(groups))]
     _label(axes, middles, list(groups), unit)
     figure.savefig(path, dpi=150, metadata=_undated(path))

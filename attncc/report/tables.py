@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from tabulate import tabulate
 
-from attncc.ir.schedule import DType
+from attncc.ir.schedule import BYTES, DType
 from attncc.library.entry import LibraryEntry
 from attncc.report.record import Peak, Record, SetUp, Timing, Workload
 
@@ -28,8 +28,20 @@ def markdown(headers: Cells, rows: Sequence[Cells]) -> str:
 
 
 def ours(record: Record, threads: int) -> str:
-    """attncc's own figures: time, useful GFLOP/s, fraction of the measured peak, tile efficiency, error."""
-    headers = ("workload", "ms", "spread", "useful GFLOP/s", "of peak", "tile efficiency", "error")
+    """attncc's own figures: time, useful GFLOP/s, fraction of the measured peak, tile efficiency, error.
+
+    A single query reads every key and value once and computes little, so it has GB/s and no fraction of peak.
+    """
+    headers = (
+        "workload",
+        "ms",
+        "spread",
+        "useful GFLOP/s",
+        "of peak",
+        "tile efficiency",
+        "keys and values GB/s",
+        "error",
+    )
     return markdown(headers, [_own(record, work, timing) for work, timing in timed(record, OURS, threads)])
 
 
@@ -96,18 +108,24 @@ def yardstick(record: Record, dtype: DType) -> Peak | None:
 
 def _own(record: Record, work: Workload, timing: Timing) -> Cells:
     speed, peak = gflops(work, timing), yardstick(record, work.dtype)
-    share = f"{speed / (peak.gflops * timing.threads):.0%}" if speed and peak else "-"
-    efficiency = f"{work.kept_pairs / work.visited_pairs:.0%}" if work.visited_pairs else "-"
-    error = "-" if timing.error is None else f"{timing.error:.1e}"
     return (
         work.name,
         milliseconds(timing),
         _spread(timing),
         f"{speed:,.0f}" if speed else "-",
-        share,
-        efficiency,
-        error,
+        f"{speed / (peak.gflops * timing.threads):.0%}" if speed and peak and work.shape.q_len > 1 else "-",
+        f"{work.kept_pairs / work.visited_pairs:.0%}" if work.visited_pairs else "-",
+        _bandwidth(work, timing),
+        "-" if timing.error is None else f"{timing.error:.1e}",
     )
+
+
+def _bandwidth(work: Workload, timing: Timing) -> str:
+    """Keys and values that one query reads, once for each KV head."""
+    if work.shape.q_len > 1 or timing.micros is None:
+        return "-"
+    rows = work.kept_pairs // work.shape.group
+    return f"{2 * rows * work.shape.head_dim * BYTES[work.dtype] / timing.micros / 1000:.1f}"
 
 
 def _ratio(record: Record, work: Workload, own: Timing, peer: str) -> str:

@@ -153,7 +153,13 @@ def _describe(library: KernelLibrary, key: KernelKey) -> None:
 def _trial_row(trial: Trial) -> Row:
     failure = trial.outcome if isinstance(trial.outcome, Failure) else None
     said = f"{failure.reason}: {failure.sentence}" if failure else None
-    return {"schedule": str(trial.schedule), "us": None if failure else trial.micros, "reason": said}
+    speedup = None if failure else 1 / trial.ratio
+    return {
+        "schedule": str(trial.schedule),
+        "x default": speedup,
+        "us": None if failure else trial.micros,
+        "reason": said,
+    }
 
 
 def _taken(taken: Taken) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from attncc import compiler, device, passes, settings
+from attncc import compiler, device, passes
 from attncc.cli import terminal
 from attncc.cli.options import (
     ShapeParam,
@@ -131,7 +131,7 @@ def _assembly(request: Request) -> str:
     from attncc.codegen.triton.static import Unbuildable, resources
 
     hardware = _gpu(request)
-    found = resources(_source(request, hardware), hardware, settings.cache_dir())
+    found = resources(_source(request, hardware), hardware)
     if isinstance(found, Unbuildable):
         raise NotCompilable(request.pattern.name, hardware.arch, found.reason)
     return found.assembly

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -21,6 +22,7 @@ from attncc.cli.options import (
     target_option,
 )
 from attncc.cli.output import Row
+from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Shape
 from attncc.library.entry import LibraryEntry
 from attncc.spec import load, lower
@@ -70,7 +72,7 @@ def command(
     # PyTorch loads only for commands that run kernels.
     from attncc.cli.tuning import Call, Tuning
 
-    patterns = [lower.lower(load.find(name), dict(overrides)) for name in names]
+    patterns = list(_patterns(names, dict(overrides)))
     calls = [Call(pattern, shape, dtype) for pattern in patterns for shape in shapes]
     tuning = Tuning(calls, library_path, budget, strategy)
     status = tuning.predict(target) if target else tuning.measure(place)
@@ -78,6 +80,15 @@ def command(
     if not as_json and tuning.done:
         click.echo(f"\nkept in {library_path}; attncc report writes tables and plots")
     return status
+
+
+def _patterns(names: Sequence[str], overrides: Mapping[str, int]) -> Iterator[Pattern]:
+    """Each pattern with those of the settings that it has; a setting that none has is an error of the first."""
+    specs = [load.find(name) for name in names]
+    known = {param.name for spec in specs for param in spec.params}
+    for spec in specs:
+        own = {param.name for param in spec.params} | (overrides.keys() - known)
+        yield lower.lower(spec, {name: value for name, value in overrides.items() if name in own})
 
 
 def _row(entry: LibraryEntry) -> Row:
