@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attncc.ir.schedule import DType, Shape
+from attncc.ir.schedule import DTYPES, DType, Shape
+from attncc.spec import load
 
 ALL = ("attncc", "sdpa causal", "sdpa mask", "flex")
 
@@ -62,6 +63,17 @@ def full(heads: int) -> tuple[Case, ...]:
     masks = (CAUSAL, WINDOW_8K, WINDOW_32K, A_SHAPE)
     prompts = [prefill(mask, dtype, dim, heads) for dim in (128, 64) for dtype in dtypes for mask in masks]
     return (*prompts, *(decode(dtype, dim) for dim in (128, 64) for dtype in dtypes))
+
+
+def survey() -> tuple[Case, ...]:
+    """Every shipped pattern with its own parameters, one prompt each: two heads of each kind where heads differ."""
+    shape, dtypes = Shape(1, 4, 4, 4096, 4096, 128), DTYPES
+    return tuple(
+        Case(f"{name}, 4096, d128, {dtype}", name, (), shape, dtype, ("attncc", "flex"))
+        for dtype in dtypes
+        if dtype != "float16"
+        for name in load.shipped()
+    )
 
 
 def gpu() -> tuple[Case, ...]:

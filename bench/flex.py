@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -11,9 +10,10 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask
 
 from attncc.codegen.exprs import Language, Printer
+from attncc.ir.expr import names
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Shape
-from attncc.report.picture import draw
+from attncc.report.picture import TileKind, draw
 
 MaskMod = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 BLOCK = 128
@@ -63,36 +63,26 @@ def _maximum(left: Tensor, right: Tensor) -> Tensor:
     return torch.where(left > right, left, right)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lists:
-    counts: Tensor
-    indices: Tensor
-
-
 def block_mask(pattern: Pattern, shape: Shape) -> BlockMask:
-    """The BlockMask that `create_block_mask` gives, taken from the tile plan: [1, 1, query tiles, key tiles]."""
-    rows = [row.tiles for row in draw(pattern, shape, head=0, tile=BLOCK).rows]
-    partial, full = (
-        _lists([[column for column, kind in enumerate(row) if kind == wanted] for row in rows], len(rows[0]))
-        for wanted in ("partial", "full")
-    )
+    """The BlockMask that `create_block_mask` gives, made from the tile plan: one for all heads where they agree."""
+    heads = shape.q_heads if "head" in names(pattern.mask) else 1
+    rows = [[row.tiles for row in draw(pattern, shape, head, BLOCK).rows] for head in range(heads)]
     return BlockMask.from_kv_blocks(
-        partial.counts,
-        partial.indices,
-        full.counts,
-        full.indices,
+        *_lists(rows, "partial"),
+        *_lists(rows, "full"),
         BLOCK_SIZE=BLOCK,
         mask_mod=mask_mod(pattern, shape),
         seq_lengths=(shape.q_len, shape.kv_len),
     )
 
 
-def _lists(rows: list[list[int]], columns: int) -> _Lists:
-    indices = torch.zeros(1, 1, len(rows), columns, dtype=torch.int32)
-    for index, row in enumerate(rows):
-        indices[0, 0, index, : len(row)] = torch.tensor(row, dtype=torch.int32)
-    counts = torch.tensor([len(row) for row in rows], dtype=torch.int32)
-    return _Lists(counts[None, None], indices)
+def _lists(heads: list[list[tuple[TileKind, ...]]], wanted: TileKind) -> tuple[Tensor, Tensor]:
+    """How many key tiles of a kind each query tile has, and which, padded with 0: [1, heads, rows(, columns)]."""
+    chosen = torch.tensor([[[kind == wanted for kind in row] for row in rows] for rows in heads])
+    counts = chosen.sum(-1, dtype=torch.int32)
+    indices = chosen.int().argsort(dim=-1, descending=True, stable=True).int()
+    padding = torch.arange(chosen.shape[-1]) >= counts[..., None]
+    return counts[None], indices.masked_fill(padding, 0)[None]
 
 
 def bytes_of(mask: BlockMask) -> int:

@@ -12,6 +12,7 @@ from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
 import attncc
+from attncc.ir.expr import names
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Shape
 from attncc.ref import dense
@@ -58,8 +59,9 @@ def _sdpa_causal(problem: Problem) -> Call:
 
 def _sdpa_mask(problem: Problem) -> Call:
     query, key, value, grouped = problem.query, problem.key, problem.value, problem.shape.group > 1
-    # One mask for all heads and batches, as a user would build it: [1, 1, q_len, kv_len].
-    mask = torch.from_numpy(dense.keep(problem.pattern, 1, problem.shape.q_len, problem.shape.kv_len).copy())
+    # One mask for all heads where they agree, as a user would build it: [1, q_heads or 1, q_len, kv_len].
+    heads = problem.shape.q_heads if "head" in names(problem.pattern.mask) else 1
+    mask = torch.from_numpy(dense.keep(problem.pattern, heads, problem.shape.q_len, problem.shape.kv_len).copy())
     mask = mask.to(query.device)
     return lambda: scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=grouped)
 

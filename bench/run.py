@@ -10,11 +10,10 @@ import click
 import torch
 from torch import Tensor
 
-from attncc import device
 from attncc.calls import model_of
 from attncc.report.environment import environment
 from attncc.report.page import DATA
-from attncc.report.record import Clock, Peak, Record, Timing
+from attncc.report.record import Clock, Peak, Record, Timing, load
 from bench import cases, peak
 from bench.cases import Case
 from bench.clock import interleave
@@ -36,37 +35,52 @@ class Plan:
 
 @click.command()
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default reports/<hardware>/data.json.")
-@click.option("--full/--quick", default=False, help="Every figure of the report, or a few minutes' worth.")
+@click.option("--quick", "chosen", flag_value="quick", default=True, help="A few minutes' worth (default).")
+@click.option("--full", "chosen", flag_value="full", help="The figures of the report.")
+@click.option(
+    "--survey", "chosen", flag_value="survey", help="Every shipped pattern against FlexAttention, one thread."
+)
+@click.option("--append", is_flag=True, help="Keep what the file holds already; cases measured again replace it.")
 @click.option("--device", "place", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--rounds", default=7, show_default=True, help="Interleaved rounds per case.")
 @click.option("--threads", "threads", type=int, multiple=True, default=(1, 2), show_default=True)
 @click.option("--only", default="", help="Only the cases whose name contains this.")
 @click.option("--setup/--no-setup", default=True, help="Also measure what a mask costs before its first kernel runs.")
-def main(out: Path | None, full: bool, place: str, rounds: int, threads: Sequence[int], only: str, setup: bool) -> None:
+def main(
+    out: Path | None,
+    chosen: str,
+    append: bool,
+    place: str,
+    rounds: int,
+    threads: Sequence[int],
+    only: str,
+    setup: bool,
+) -> None:
     """Measure attncc and its peers in one run."""
-    name = model_of(torch.device(place)).name if place == "cuda" else device.host().name
+    name = model_of(torch.device(place)).name
     path = out or REPORTS / name / DATA
     found = peak.peaks() if place == "cpu" else ()
     for one in found:
         click.echo(f"peak {one.instruction}: {one.gflops:.0f} GFLOP/s a core")
-    plan = Plan([pair for pair in _cases(place, full, threads) if only in pair[1].name], place, rounds)
-    record = Record(name, environment(), found)
+    record = replace(load(path), environment=environment()) if append else Record(name, environment())
+    record = replace(record, peaks=found)
+    plan = Plan([pair for pair in _cases(place, chosen, threads) if only in pair[1].name], place, rounds)
     for count, case in plan.cases:
         record = with_case(record, case, count, plan)
         record.save(path)
     if setup:
-        record = replace(record, setups=tuple(setups(full)))
+        record = replace(record, setups=tuple(setups(chosen == "full")))
     replace(record, peaks=_best(found, peak.peaks() if found else ())).save(path)
     click.echo(f"wrote {path}")
 
 
-def _cases(place: str, full: bool, threads: Sequence[int]) -> Iterator[tuple[int, Case]]:
-    if place == "cuda":
-        yield from ((1, case) for case in cases.gpu())
+def _cases(place: str, chosen: str, threads: Sequence[int]) -> Iterator[tuple[int, Case]]:
+    if place == "cuda" or chosen == "survey":
+        yield from ((1, case) for case in (cases.gpu() if place == "cuda" else cases.survey()))
         return
     for count in threads:
-        chosen = cases.full(heads=2 * count) if full else cases.quick(heads=2 * count)
-        yield from ((count, case) for case in chosen)
+        heads = 2 * count
+        yield from ((count, case) for case in (cases.full(heads) if chosen == "full" else cases.quick(heads)))
 
 
 def with_case(record: Record, case: Case, threads: int, plan: Plan) -> Record:
@@ -78,7 +92,9 @@ def with_case(record: Record, case: Case, threads: int, plan: Plan) -> Record:
     timings = [replace(timing, workload=described.name) for timing in found]
     for timing in timings:
         click.echo(f"{case.name:36} {threads} threads  {timing.peer:12} {_outcome(timing)}")
-    return replace(record, workloads=(*record.workloads, described), timings=(*record.timings, *timings))
+    workloads = (work for work in record.workloads if work.name != described.name)
+    others = (old for old in record.timings if (old.workload, old.threads) != (described.name, threads))
+    return replace(record, workloads=(*workloads, described), timings=(*others, *timings))
 
 
 def measure(case: Case, posed: Problem, threads: int, clock: Clock, rounds: int) -> Iterator[Timing]:

@@ -12,7 +12,7 @@ from attncc.report.picture import draw, tile_edge
 from attncc.report.record import Record
 from attncc.spec import load, lower
 
-DATA, PAGE = "data.json", "README.md"
+DATA, PAGE, TILES = "data.json", "README.md", "tiles"
 PICTURE_TILES = 64
 
 HONESTY = " ".join(
@@ -68,17 +68,18 @@ def _measured(found: Record) -> Iterator[str]:
         yield "Working out which tiles a mask touches, once per length: time and index memory that kernels then read."
         yield tables.setups(found.setups)
     yield "## The patterns"
-    yield "\n".join(f"![{pattern}]({pattern}.svg)" for pattern in _patterns(found))
+    yield "\n".join(f'<img src="{TILES}/{pattern}.svg" width="32%" alt="{pattern}">' for pattern in _patterns(found))
 
 
 def _plots(home: Path, found: Record) -> None:
     for threads in sorted({timing.threads for timing in found.timings}):
         plots.save_bars(_bars(found, threads), "useful GFLOP/s", home / f"threads_{threads}.svg")
+    (home / TILES).mkdir(exist_ok=True)
     for name in _patterns(found):
         work = next(work for work in found.workloads if work.pattern == name)
         pattern = lower.lower(load.find(name), dict(work.params))
         edge = tile_edge(work.shape.kv_len, PICTURE_TILES)
-        plots.save_tiles(draw(pattern, work.shape, head=0, tile=edge), home / f"{name}.svg")
+        plots.save_tiles(draw(pattern, work.shape, head=0, tile=edge), home / TILES / f"{name}.svg")
 
 
 def _bars(found: Record, threads: int) -> dict[str, dict[str, float]]:

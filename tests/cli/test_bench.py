@@ -1,0 +1,53 @@
+"""Do the peers of the bench get the same mask, and do they compute the same result?"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.attention.flex_attention import create_block_mask
+
+from attncc.ir.schedule import Shape
+from attncc.ref import dense
+from attncc.spec import load, lower
+from bench import cases, flex
+from bench.cases import Case
+from bench.peers import PEERS
+from bench.problem import problem, sampled_error, workload
+
+SHAPE = Shape(1, 4, 2, 384, 384, 64)
+
+
+@pytest.mark.parametrize("name", load.shipped())
+def test_flex_gets_the_same_mask_and_the_same_tiles(name: str) -> None:
+    pattern = lower.lower(load.find(name), {})
+    keep = flex.mask_mod(pattern, SHAPE)
+    expected = create_block_mask(keep, None, SHAPE.q_heads, SHAPE.q_len, SHAPE.kv_len, device="cpu")
+    built = flex.block_mask(pattern, SHAPE)
+    assert torch.equal(built.to_dense().expand_as(expected.to_dense()), expected.to_dense())
+    assert _full(built).expand_as(_full(expected)).equal(_full(expected))
+    positions = torch.arange(SHAPE.kv_len)
+    heads = torch.arange(SHAPE.q_heads)[:, None, None]
+    seen = keep(torch.tensor(0), heads, positions[:, None], positions)
+    meant = torch.from_numpy(dense.keep(pattern, SHAPE.q_heads, SHAPE.q_len, SHAPE.kv_len)[0].copy())
+    assert torch.equal(seen.expand_as(meant), meant)
+
+
+def _full(mask: flex.BlockMask) -> torch.Tensor:
+    """How many full tiles each query tile has."""
+    assert mask.full_kv_num_blocks is not None
+    return mask.full_kv_num_blocks
+
+
+@pytest.mark.parametrize("peer", ["attncc", "sdpa mask"])
+@pytest.mark.parametrize("q_len", [1, 200])
+def test_peers_compute_the_same(peer: str, q_len: int) -> None:
+    case = Case("small", "a_shape", (("sink", 8), ("window", 40)), Shape(1, 4, 2, q_len, 200, 64), "float32")
+    posed = problem(case)
+    assert sampled_error(posed, PEERS[peer].prepare(posed)()) < 1e-5
+    assert workload(case, posed).kept_pairs == dense.keep(posed.pattern, 4, q_len, 200).sum()
+
+
+def test_cases_have_names_of_their_own() -> None:
+    for chosen in (cases.full(2), cases.quick(2), cases.survey(), cases.gpu()):
+        names = [case.name for case in chosen]
+        assert len(names) == len(set(names))
