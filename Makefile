@@ -16,7 +16,7 @@ SOURCES := attncc bench codegen autotune patterns tests
 
 # What `make tune` tunes: see `attncc patterns` for all names, `attncc tune --help` for shapes.
 PATTERNS ?= causal sliding_window a_shape longgen
-SHAPE ?= 1,8,2,8192,8192,128
+SHAPE ?= 1,8,2,4096,4096,128
 DTYPE ?= bf16
 BUDGET ?= 40
 
@@ -34,9 +34,9 @@ help: ## this list
 
 install: $(READY) ## the environment in .venv, with the tested versions
 
-tune: $(READY) ## tune a handful of patterns on this machine's CPU, a few minutes
+tune: $(READY) ## tune four patterns on this machine's CPU (three minutes) and write the report
 	$(ATTNCC) tune $(PATTERNS) --device cpu --shape $(SHAPE) --dtype $(DTYPE) --budget $(BUDGET)
-	$(ATTNCC) library list
+	$(ATTNCC) report
 
 test: $(READY) ## every test
 	$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
