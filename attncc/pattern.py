@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
@@ -75,6 +76,32 @@ def _bind(spec: PatternSpec, params: Mapping[str, int]) -> Pattern:
     return Pattern(spec, bound, operator(spec).overload, () if unchanged else values)
 
 
+@overload
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    pattern: Pattern | str,
+    *,
+    scale: float | None = None,
+    return_lse: Literal[False] = False,
+    **inputs: Tensor,
+) -> Tensor: ...
+
+
+@overload
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    pattern: Pattern | str,
+    *,
+    scale: float | None = None,
+    return_lse: Literal[True],
+    **inputs: Tensor,
+) -> tuple[Tensor, Tensor]: ...
+
+
 def attention(
     query: Tensor,
     key: Tensor,
@@ -95,6 +122,32 @@ def attention(
     chosen = _chosen(pattern, inputs)
     out, lse = chosen.op(query, key, value, *chosen.values, scale=scale)
     return (out, lse) if return_lse else out
+
+
+@overload
+def reference(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    pattern: Pattern | str,
+    *,
+    scale: float | None = None,
+    return_lse: Literal[False] = False,
+    **inputs: Tensor,
+) -> Tensor: ...
+
+
+@overload
+def reference(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    pattern: Pattern | str,
+    *,
+    scale: float | None = None,
+    return_lse: Literal[True],
+    **inputs: Tensor,
+) -> tuple[Tensor, Tensor]: ...
 
 
 def reference(

@@ -29,8 +29,8 @@ def leaves(tensors: Call) -> Call:
 
 def distance(actual: Tensor, exact: Tensor) -> float:
     """The largest difference; equal infinities differ by 0."""
-    same = actual.double() == exact.double()
-    return float((actual.double() - exact.double()).abs().masked_fill(same, 0).max())
+    left, right = actual.detach().double(), exact.detach().double()
+    return float((left - right).abs().masked_fill(left == right, 0).max())
 
 
 def plain(pattern: Pattern, tensors: Call) -> tuple[Tensor, Tensor]:
