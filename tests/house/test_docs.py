@@ -94,3 +94,9 @@ def test_make_targets_exist() -> None:
 def test_commands_exist() -> None:
     commands = {path.stem for path in (ROOT / "attncc" / "cli" / "commands").glob("[a-z]*.py")}
     assert mentioned(r"^[`$ ]*attncc ([a-z]+)\b") <= commands
+
+
+def test_readme_counts_the_patterns() -> None:
+    counted = re.search(r"(\d+) shipped", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert counted
+    assert int(counted[1]) == len(load.shipped())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from setuptools import find_packages
@@ -43,8 +45,23 @@ def test_packages_are_the_folders() -> None:
     assert set(find_packages(str(ROOT), include=["attncc", "attncc.*"])) == folders
 
 
-def test_every_folder_has_python() -> None:
-    """An empty folder of the house is a promise nobody kept; git does not carry it either."""
-    empty = [path for path in (ROOT / "attncc").iterdir() if path.is_dir() and not any(path.glob("**/*.*"))]
-    tracked = [path for path in empty if path.name != "__pycache__" and any(path.iterdir())]
-    assert not tracked
+def test_ci_is_a_program() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+def test_constraints_cover_the_requirements() -> None:
+    """Every dependency of the extras that the Makefile installs has a tested version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = {name_of(line) for line in [*project["dependencies"], *extras["dev"], *extras["report"]]}
+    pinned = {
+        name_of(line) for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line
+    }
+    assert wanted <= pinned
+
+
+def name_of(requirement: str) -> str:
+    """The normalised name: `types-PyYAML>=6; ...` is types-pyyaml."""
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
