@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 import torch
-from torch import Tensor
 
 from attncc.calls import model_of
+from attncc.errors import AttnccError
 from attncc.report.environment import environment
 from attncc.report.page import DATA
 from attncc.report.record import Clock, Peak, Record, Timing, load
 from bench import cases, peak
 from bench.cases import Case
 from bench.clock import interleave
-from bench.peers import PEERS, Problem
+from bench.peers import PEERS, Call, Problem
 from bench.problem import problem, sampled_error, workload
 from bench.setup import setups
 
@@ -98,18 +98,34 @@ def with_case(record: Record, case: Case, threads: int, plan: Plan) -> Record:
 
 
 def measure(case: Case, posed: Problem, threads: int, clock: Clock, rounds: int) -> Iterator[Timing]:
-    """One Timing per peer of the case."""
+    """One Timing per peer of the case, or the reason why it has none."""
     torch.set_num_threads(threads)
-    calls: dict[str, Callable[[], Tensor]] = {}
-    errors: dict[str, float | None] = {}
+    ready: dict[str, Ready] = {}
     # Inductor writes the number of threads into the code it compiles.
     with torch._inductor.config.patch({"cpp.threads": threads}):
         for name in case.peers:
-            calls[name] = PEERS[name].prepare(posed)
-            errors[name] = sampled_error(posed, calls[name]()) if PEERS[name].same_result(posed) else None
-        for name, found in interleave(calls, clock, rounds).items():
-            same = PEERS[name].same_result(posed)
-            yield Timing(case.name, name, threads, clock, same, found.micros, found.spread, found.samples, errors[name])
+            try:
+                ready[name] = _ready(name, posed)
+            except AttnccError as error:
+                yield Timing(case.name, name, threads, clock, PEERS[name].same_result(posed), reason=str(error))
+        for name, found in interleave({name: one.call for name, one in ready.items()}, clock, rounds).items():
+            same, error_norm = ready[name].same_result, ready[name].error
+            yield Timing(case.name, name, threads, clock, same, found.micros, found.spread, found.samples, error_norm)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A peer that has made its first call; `error` is that of its result, None if it means something else."""
+
+    call: Call
+    same_result: bool
+    error: float | None
+
+
+def _ready(name: str, posed: Problem) -> Ready:
+    call, same = PEERS[name].prepare(posed), PEERS[name].same_result(posed)
+    out = call()
+    return Ready(call, same, sampled_error(posed, out) if same else None)
 
 
 def _best(before: Sequence[Peak], after: Sequence[Peak]) -> tuple[Peak, ...]:
