@@ -65,14 +65,15 @@ def test_rows_without_keys_give_zero_and_minus_infinity() -> None:
     assert torch.equal(lse.isinf(), pattern.mask(query, key).logical_not().all(-1))
 
 
-def test_scale_and_names() -> None:
+@pytest.mark.parametrize("scale", [0.5, 0.0, -0.5])
+def test_scale_and_names(scale: float) -> None:
     query, key, value = call()
-    ours = attncc.attention(query, key, value, "causal", scale=0.5)
+    ours = attncc.attention(query, key, value, "causal", scale=scale)
     exact = torch.nn.functional.scaled_dot_product_attention(
-        query.double(), key.double(), value.double(), is_causal=True, scale=0.5, enable_gqa=True
+        query.double(), key.double(), value.double(), is_causal=True, scale=scale, enable_gqa=True
     )
     torch.testing.assert_close(ours.double(), exact, atol=1e-6, rtol=1e-5)
-    assert distance(attncc.reference(query, key, value, "causal", scale=0.5), exact) < 1e-6
+    assert distance(attncc.reference(query, key, value, "causal", scale=scale), exact) < 1e-6
 
 
 def test_the_reference_takes_what_kernels_do_not() -> None:

@@ -78,3 +78,21 @@ def test_inference_mode() -> None:
     tensors = call()
     with torch.inference_mode():
         assert torch.equal(attncc.attention(*tensors, "causal"), torch.ops.attncc.causal(*tensors)[0])
+
+
+def test_autocast_computes_in_its_dtype() -> None:
+    query, key, value = call()
+    with torch.autocast("cpu", torch.bfloat16):
+        out, lse = attncc.attention(query, key.bfloat16(), value, "causal", return_lse=True)
+    narrow = attncc.attention(query.bfloat16(), key.bfloat16(), value.bfloat16(), "causal")
+    assert (out.dtype, lse.dtype) == (torch.bfloat16, torch.float32)
+    assert torch.equal(out, narrow)
+
+
+def test_gradients_under_autocast_have_the_dtype_of_their_leaves() -> None:
+    query, key, value = leaves(call())
+    with torch.autocast("cpu", torch.bfloat16):
+        out = attncc.attention(query, key, value, "causal")
+    out.float().sum().backward()
+    assert query.grad is not None
+    assert query.grad.dtype == torch.float32
