@@ -14,7 +14,7 @@ from attncc.autotune.inputs import random_inputs
 from attncc.autotune.verify import Agreement, oracle, verify
 from attncc.codegen.kernel import CompiledKernel
 from attncc.device import DeviceModel
-from attncc.errors import NoCompiler
+from attncc.errors import AttnccError, NoCompiler
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands, Shape
 
@@ -25,13 +25,19 @@ LONGEST = 4096
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One comparison; `agreement` is None where it was skipped, for `reason`."""
+    """One comparison; `agreement` is None where there was none, for `reason`: skipped or, if `failed`, impossible."""
 
     backend: str
     shape: Shape
     dtype: DType
     agreement: Agreement | None
     reason: str = ""
+    failed: bool = False
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something is amiss with the backend, and not just with what is installed here."""
+        return self.failed or (self.agreement is not None and not self.agreement.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ def _check(runner: Runner, pattern: Pattern, shape: Shape, dtype: DType) -> Chec
         kernel = runner.kernel(Operands(dtype, shape.head_dim), shape)
     except NoCompiler as error:
         return Check(runner.name, shape, dtype, None, str(error))
+    except AttnccError as error:
+        return Check(runner.name, shape, dtype, None, str(error), failed=True)
     inputs = random_inputs(shape, dtype, "cuda" if runner.name == "triton on the GPU" else "cpu")
     return Check(runner.name, shape, dtype, verify(kernel, inputs, oracle(pattern, inputs)))
 

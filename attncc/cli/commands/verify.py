@@ -48,34 +48,33 @@ def command(
     pattern = lower.lower(load.find(name), dict(overrides))
     found = list(checks(pattern, shapes, dtypes, library_path))
     output.table([_row(check) for check in found], as_json)
-    wrong = [check for check in found if check.agreement is not None and not check.agreement.holds]
+    wrong = sum(check.wrong for check in found)
     if not as_json:
-        click.echo(_summary(found, len(wrong)))
+        click.echo(_summary(found, wrong))
     return 1 if wrong else 0
 
 
 def _row(check: Check) -> Row:
     agreement = check.agreement
-    figures = (
-        (None, None, None, None)
-        if agreement is None
-        else (agreement.error, agreement.allowed, agreement.lse_error, agreement.lse_allowed)
-    )
-    error, allowed, lse_error, lse_allowed = figures
-    result = f"skipped: {check.reason}" if agreement is None else "agrees" if agreement.holds else f"WRONG: {agreement}"
     return {
         "backend": check.backend,
         "shape": shape_text(check.shape),
         "dtype": check.dtype,
-        "error": error,
-        "allowed": allowed,
-        "lse error": lse_error,
-        "lse allowed": lse_allowed,
-        "result": result,
+        "error": agreement.error if agreement else None,
+        "allowed": agreement.allowed if agreement else None,
+        "lse error": agreement.lse_error if agreement else None,
+        "lse allowed": agreement.lse_allowed if agreement else None,
+        "result": _result(check),
     }
 
 
+def _result(check: Check) -> str:
+    if check.agreement is None:
+        return f"{'failed' if check.failed else 'skipped'}: {check.reason.splitlines()[0]}"
+    return "agrees" if check.agreement.holds else f"WRONG: {check.agreement}"
+
+
 def _summary(found: Sequence[Check], wrong: int) -> str:
-    skipped = sum(check.agreement is None for check in found)
+    skipped = sum(check.agreement is None and not check.failed for check in found)
     agree = len(found) - skipped - wrong
     return f"\n{agree} agree, {wrong} wrong, {skipped} skipped; errors are the largest differences from float64"
