@@ -157,7 +157,7 @@ class LibraryDamaged(AttnccError):
 
     def __init__(self, file: Path, reason: str) -> None:
         super().__init__(
-            f"{file} is damaged ({reason}); `attncc library prune --damaged` moves it aside, keeps what can still be "
+            f"{file} is damaged ({reason}); `attncc library rescue` moves it aside, keeps what can still be "
             "read and deletes nothing"
         )
 
@@ -370,3 +370,10 @@ class NotCompilable(AttnccError):
 
     def __init__(self, pattern: str, arch: str, reason: str) -> None:
         super().__init__(f"the kernel of '{pattern}' does not compile for {arch}: {reason}")
+
+
+class NoModel(AttnccError):
+    """Schedules cannot be ranked for hardware whose figures are not known."""
+
+    def __init__(self, name: str, arch: str, known: Sequence[str]) -> None:
+        super().__init__(f"no figures to predict times on {name} ({arch}); known are {', '.join(known)}")

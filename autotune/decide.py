@@ -22,7 +22,7 @@ def finalists(trials: Iterable[Trial], space: SearchSpace) -> tuple[Schedule, ..
 
 
 def decide(trials: Sequence[Trial], space: SearchSpace) -> Trial:
-    """The fastest, or of those that cannot be told apart from it: the default, else the earliest in the space.
+    """The fastest, or of those that cannot be told apart from it: the one most like the default, then the earliest.
 
     At least one trial must have a time.
     """
@@ -32,6 +32,6 @@ def decide(trials: Sequence[Trial], space: SearchSpace) -> Trial:
 
 
 def _place(schedule: Schedule, space: SearchSpace) -> tuple[int, ...]:
-    """The default first, then the order in which the space lists its schedules."""
-    choices = (knob.choices.index(schedule[knob.name]) for knob in space.knobs)
-    return (int(schedule != space.default()), *choices)
+    """In how many knobs it differs from the default, then the order in which the space lists its schedules."""
+    choices = [knob.choices.index(schedule[knob.name]) for knob in space.knobs]
+    return (sum(schedule[knob.name] != knob.default for knob in space.knobs), *choices)

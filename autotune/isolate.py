@@ -8,23 +8,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import IO, Final, Self
 
 from attncc.autotune.job import Job
-from attncc.autotune.request import Answer, Prepare, Request, Sample
-from attncc.codegen.kernel import KernelSource
+from attncc.autotune.request import Answer, Request, Used
 from attncc.errors import WorkerLost
-from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure
 
-#: The first answer waits for torch and for the float64 reference.
-START_SECONDS: Final = 300.0
-#: Building includes a compiler; no schedule worth having takes a minute.
-PREPARE_SECONDS: Final = 60.0
-SAMPLE_SECONDS: Final = 30.0
+#: Importing torch on a busy machine.
+START_SECONDS: Final = 120.0
 
 #: The worker finds modules where we do. (As PYTHONPATH, a `types.py` beside a user's script would hide Python's own.)
 BOOT: Final = "import sys; sys.path[:] = sys.argv[2:]; from attncc.autotune.worker import main; main()"
@@ -65,15 +60,15 @@ class _Process:
 
 
 @dataclass(slots=True)
-class IsolatedSampler:
-    """A Sampler whose kernels run in another process, from the first request to the end of its `with` block."""
+class Isolated:
+    """Another process with a job, from the first request to the end of the `with` block; a lost one is replaced.
+
+    `generation` changes when a process is lost, and with it all that it had prepared.
+    """
 
     job: Job
-    prepare_seconds: float = PREPARE_SECONDS
-    sample_seconds: float = SAMPLE_SECONDS
+    generation: int = 0
     _process: _Process | None = None
-    _ready: set[Schedule] = field(default_factory=set)
-    _sources: dict[Schedule, KernelSource] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         return self
@@ -81,31 +76,8 @@ class IsolatedSampler:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._end()
 
-    def source(self, schedule: Schedule) -> str:
-        if schedule not in self._sources:
-            self._sources[schedule] = self.job.source(schedule)
-        return self._sources[schedule].digest()
-
-    def prepare(self, schedule: Schedule) -> Failure | None:
-        """Also prepares again what an earlier process had ready; raises WorkerLost if no process can be started."""
-        if schedule in self._ready:
-            return None
-        self.source(schedule)
-        answer = self._ask(Prepare(self._sources[schedule]), self.prepare_seconds)
-        if isinstance(answer, Failure):
-            return answer
-        self._ready.add(schedule)
-        return None
-
-    def sample(self, schedule: Schedule) -> float | Failure:
-        failure = self.prepare(schedule)
-        if failure is not None:
-            return failure
-        answer = self._ask(Sample(schedule), self.sample_seconds)
-        assert answer is not None, "a sample is a time or a failure"
-        return answer
-
-    def _ask(self, request: Request, seconds: float) -> Answer:
+    def ask(self, request: Request, seconds: float) -> Answer:
+        """The answer, or a Failure if there is none in time; raises WorkerLost if no process can be started."""
         if self._process is None:
             self._process = _start(self.job)
         try:
@@ -122,7 +94,7 @@ class IsolatedSampler:
         if self._process is not None:
             self._process.end()
         self._process = None
-        self._ready.clear()
+        self.generation += 1
 
 
 def _start(job: Job) -> _Process:
@@ -155,5 +127,5 @@ def _launch() -> _Process:
 
 
 def _answer(value: object) -> Answer:
-    assert value is None or isinstance(value, float | Failure), f"the worker answered {value!r}"
+    assert value is None or isinstance(value, float | Failure | Used), f"the worker answered {value!r}"
     return value

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import cast
 
 from attncc import passes
+from attncc.autotune.provenance import made_with
 from attncc.codegen.backend import Backend
 from attncc.codegen.kernel import KernelSource, Phase
 from attncc.compiler import BACKEND
 from attncc.device import DeviceModel
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Schedule, SearchSpace, Shape
+from attncc.library.entry import Kind, LibraryEntry, Timing, Trial
 from attncc.library.key import KernelKey, key_for, space_digest
 
 
@@ -55,6 +57,27 @@ class Job:
         """The generated source; raises MaskTooComplex if the mask has no closed-form tiles."""
         plan = passes.run(self.pattern, self.backend.tiling(self.phase, schedule))
         return self.backend.emit(plan, self.operands, self.phase, schedule)
+
+    def decision(self, chosen: Trial, kind: Kind, trials: int, session: str) -> LibraryEntry:
+        """`chosen`, which has a time, as the library keeps it; `trials` schedules were tried before it was chosen."""
+        timing = chosen.outcome
+        assert isinstance(timing, Timing), "a decision is made for a schedule that has a time"
+        return LibraryEntry(
+            key=self.key(),
+            params=self.pattern.params,
+            formula=self.pattern.formula(),
+            shape=self.shape,
+            schedule=chosen.schedule,
+            source=chosen.source,
+            kind=kind,
+            micros=timing.micros,
+            spread=timing.spread,
+            default_micros=timing.control,
+            confirmed=timing.samples,
+            trials=trials,
+            session=session,
+            made_with=made_with(self.device),
+        )
 
     def __str__(self) -> str:
         shape = self.shape

@@ -1,4 +1,4 @@
-"""What does the tuner ask the process that runs kernels, and what can it answer?"""
+"""What does the tuner ask the process that runs compilers and kernels, and what can it answer?"""
 
 from __future__ import annotations
 
@@ -24,5 +24,23 @@ class Sample:
     schedule: Schedule
 
 
-Request: TypeAlias = Prepare | Sample
-Answer: TypeAlias = float | Failure | None
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Cross-compile this source for the job's device, which may be absent; answered by Used or a Failure."""
+
+    source: KernelSource
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What one program of a cross-compiled kernel uses. `tensor_cores` says whether its products run on the fastest
+    units that the architecture has."""
+
+    registers: int
+    spill_bytes: int
+    shared_bytes: int
+    tensor_cores: bool
+
+
+Request: TypeAlias = Prepare | Sample | Inspect
+Answer: TypeAlias = float | Failure | Used | None

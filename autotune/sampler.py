@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
+from attncc.autotune.isolate import Isolated
+from attncc.autotune.request import Prepare, Sample
+from attncc.codegen.kernel import KernelSource
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure
+
+#: Building includes a compiler, and the first request the float64 reference; no schedule worth having takes so long.
+PREPARE_SECONDS: Final = 60.0
+SAMPLE_SECONDS: Final = 30.0
 
 
 class Sampler(Protocol):
@@ -22,3 +30,38 @@ class Sampler(Protocol):
     def sample(self, schedule: Schedule) -> float | Failure:
         """Microseconds per call of a prepared schedule, over a few milliseconds of calls."""
         ...
+
+
+@dataclass(slots=True)
+class IsolatedSampler:
+    """The Sampler of this machine: kernels are built, verified and timed in another process."""
+
+    isolated: Isolated
+    prepare_seconds: float = PREPARE_SECONDS
+    sample_seconds: float = SAMPLE_SECONDS
+    _sources: dict[Schedule, KernelSource] = field(default_factory=dict)
+    _ready: set[tuple[int, Schedule]] = field(default_factory=set)
+
+    def source(self, schedule: Schedule) -> str:
+        if schedule not in self._sources:
+            self._sources[schedule] = self.isolated.job.source(schedule)
+        return self._sources[schedule].digest()
+
+    def prepare(self, schedule: Schedule) -> Failure | None:
+        """Also prepares again what an earlier process had ready; raises WorkerLost if no process can be started."""
+        if (self.isolated.generation, schedule) in self._ready:
+            return None
+        self.source(schedule)
+        answer = self.isolated.ask(Prepare(self._sources[schedule]), self.prepare_seconds)
+        if isinstance(answer, Failure):
+            return answer
+        self._ready.add((self.isolated.generation, schedule))
+        return None
+
+    def sample(self, schedule: Schedule) -> float | Failure:
+        failure = self.prepare(schedule)
+        if failure is not None:
+            return failure
+        answer = self.isolated.ask(Sample(schedule), self.sample_seconds)
+        assert isinstance(answer, float | Failure), "a sample is a time or a failure"
+        return answer

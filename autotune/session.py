@@ -12,7 +12,6 @@ from attncc.autotune.budget import Spending
 from attncc.autotune.decide import decide, finalists
 from attncc.autotune.job import Job
 from attncc.autotune.progress import Progress
-from attncc.autotune.provenance import made_with
 from attncc.autotune.race import CONFIRM, SEARCH, ControlFailed, race
 from attncc.autotune.sampler import Sampler
 from attncc.autotune.strategies import Strategy
@@ -150,24 +149,7 @@ class Session:
 
     def _keep_decision(self, trials: Sequence[Trial]) -> LibraryEntry:
         chosen = decide(trials, self.space)
-        timing = chosen.outcome
-        assert isinstance(timing, Timing), "a decision is made for a schedule that has a time"
-        entry = LibraryEntry(
-            key=self.key,
-            params=self.job.pattern.params,
-            formula=self.job.pattern.formula(),
-            shape=self.job.shape,
-            schedule=chosen.schedule,
-            source=chosen.source,
-            kind="measured",
-            micros=timing.micros,
-            spread=timing.spread,
-            default_micros=timing.control,
-            confirmed=timing.samples,
-            trials=len(self.known),
-            session=self.library.session,
-            made_with=made_with(self.job.device),
-        )
+        entry = self.job.decision(chosen, "measured", len(self.known), self.library.session)
         self.library.put(entry)
         return entry
 

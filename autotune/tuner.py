@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from attncc import compiler
 from attncc.autotune import strategies
 from attncc.autotune.budget import UNLIMITED, Budget, Spending
-from attncc.autotune.isolate import IsolatedSampler
+from attncc.autotune.isolate import Isolated
 from attncc.autotune.job import Job, writer_for
 from attncc.autotune.progress import Progress, Silent
-from attncc.autotune.sampler import Sampler
+from attncc.autotune.sampler import IsolatedSampler, Sampler
 from attncc.autotune.session import Session, TuneResult
 from attncc.device import DeviceModel
 from attncc.ir.pattern import Pattern
@@ -43,7 +43,7 @@ def tune(
     propose = strategies.named(strategy)
     job = Job(pattern, operands, shape, device, writer or writer_for(device))
     with ExitStack() as stack:
-        timed = sampler or stack.enter_context(IsolatedSampler(job))
+        timed = sampler or IsolatedSampler(stack.enter_context(Isolated(job)))
         session = Session(job, job.space(), job.key(), timed, library, progress or Silent(), Spending(budget), seed)
         result = session.run(propose)
     compiler.forget()

@@ -105,6 +105,7 @@ def _rows(inputs: Inputs, seed: int) -> torch.Tensor:
     device = inputs.query.device
     if batch * q_heads * q_len * inputs.key.shape[2] <= MOST_SCORES:
         return torch.arange(q_len, device=device)
-    drawn = torch.randperm(q_len, generator=torch.Generator().manual_seed(seed))[:SAMPLED_ROWS]
+    count = min(SAMPLED_ROWS, max(2, MOST_SCORES // (batch * q_heads * inputs.key.shape[2])))
+    drawn = torch.randperm(q_len, generator=torch.Generator().manual_seed(seed))[:count]
     drawn[:2] = torch.tensor([0, q_len - 1])[: len(drawn)]
     return torch.tensor(sorted(set(drawn.tolist())), device=device)

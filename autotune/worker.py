@@ -1,4 +1,4 @@
-"""What happens in the process that builds, verifies and times: it answers requests until its parent is gone.
+"""What happens in the process where compilers and kernels run? It answers requests until its parent is gone.
 
 Started by `isolate.py`. It may die or hang; nothing is lost with it.
 """
@@ -9,7 +9,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
@@ -20,7 +20,7 @@ import torch
 from attncc.autotune.inputs import Inputs, random_inputs
 from attncc.autotune.job import Job
 from attncc.autotune.measure import clock_for, repetitions
-from attncc.autotune.request import Answer, Prepare, Request, Sample
+from attncc.autotune.request import Answer, Inspect, Prepare, Request, Sample, Used
 from attncc.autotune.verify import Oracle, oracle, verify
 from attncc.codegen.kernel import KernelSource
 from attncc.errors import AttnccError
@@ -30,44 +30,66 @@ from attncc.library.entry import Failure
 PR_SET_PDEATHSIG: Final = 1
 
 
+#: The instruction of the fastest products, where an architecture has more than one kind.
+FASTEST: Mapping[str, str] = {"sm_90": "wgmma", "sm_100": "tcgen05"}
+
+
 @dataclass(slots=True)
 class _Bench:
     job: Job
-    inputs: Inputs
-    expected: Oracle
+    inputs: Inputs | None = None
+    expected: Oracle | None = None
     calls: dict[Schedule, tuple[Callable[[], object], int]] = field(default_factory=dict)
 
     def answer(self, request: Request) -> Answer:
         match request:
             case Prepare(source):
-                return self._prepare(source)
+                return _explained(partial(self._prepare, source))
             case Sample(schedule):
                 call, count = self.calls[schedule]
                 return clock_for(self.job.device.kind)(call, count) / count
+            case Inspect(source):
+                return _explained(partial(self._inspect, source))
 
     def _prepare(self, source: KernelSource) -> Failure | None:
-        try:
-            kernel = self.job.backend.build(source, self.job.device)
-            agreement = verify(kernel, self.inputs, self.expected)
-        except AttnccError as error:
-            return Failure("compile_error", str(error))
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            return Failure("out_of_memory", str(error).partition("\n")[0] or "no memory for the kernel's buffers")
+        if self.inputs is None or self.expected is None:
+            self.inputs = random_inputs(self.job.shape, self.job.operands.dtype, self.job.device.kind)
+            self.expected = oracle(self.job.pattern, self.inputs)
+        kernel, inputs = self.job.backend.build(source, self.job.device), self.inputs
+        agreement = verify(kernel, inputs, self.expected)
         if not agreement.holds:
             return Failure("incorrect", str(agreement))
-        inputs = self.inputs
         call = partial(kernel, inputs.query, inputs.key, inputs.value, inputs.scale)
         self.calls[source.schedule] = call, repetitions(call, clock_for(self.job.device.kind))
         return None
+
+    def _inspect(self, source: KernelSource) -> Used | Failure:
+        # Triton takes half a second to import, and is there only for GPUs.
+        from attncc.codegen.triton.static import Unbuildable, resources
+
+        device = self.job.device
+        found = resources(source, device)
+        if isinstance(found, Unbuildable):
+            return Failure("compile_error", found.reason)
+        fastest = FASTEST.get(device.arch)
+        tensor_cores = fastest is None or fastest in found.instructions
+        return Used(found.registers, found.spill_bytes, found.shared_bytes, tensor_cores)
+
+
+def _explained(work: Callable[[], Answer]) -> Answer:
+    try:
+        return work()
+    except AttnccError as error:
+        return Failure("compile_error", str(error))
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        return Failure("out_of_memory", str(error).partition("\n")[0] or "no memory for the kernel's buffers")
 
 
 def main() -> None:
     """Serves the connection whose file descriptor is the first argument."""
     _end_with_parent()
     with Connection(int(sys.argv[1])) as connection:
-        job: Job = connection.recv()
-        inputs = random_inputs(job.shape, job.operands.dtype, job.device.kind)
-        bench = _Bench(job, inputs, oracle(job.pattern, inputs))
+        bench = _Bench(connection.recv())
         connection.send(None)
         try:
             while True:

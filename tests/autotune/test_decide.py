@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from attncc.autotune.decide import TIE, decide, finalists
 from attncc.ir.schedule import Knob, SearchSpace
@@ -27,6 +28,12 @@ def test_a_tie_goes_to_the_default() -> None:
 def test_a_tie_goes_to_the_earliest_whatever_the_order_of_the_trials() -> None:
     trials = [made(128, 0.5), made(64, 0.501), made(16, 0.504), made(32, 1.0)]
     assert {decide(order, SPACE).schedule for order in itertools.permutations(trials)} == {schedule(16)}
+
+
+def test_a_tie_goes_to_the_one_most_like_the_default() -> None:
+    two = SearchSpace((Knob("tile", (16, 32), 16), Knob("fault", ("none", "slow"), "none")))
+    both = Trial(schedule(32, "slow"), "", Timing(50.0, 1.0, 7, 100.0))
+    assert decide([both, replace(both, schedule=schedule(32))], two).schedule == schedule(32)
 
 
 def test_failures_are_never_kept() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from attncc.autotune.isolate import IsolatedSampler
+from attncc.autotune.isolate import Isolated
+from attncc.autotune.sampler import IsolatedSampler
 from attncc.autotune.tuner import tune
 from attncc.errors import WorkerLost
 from attncc.library.entry import Failure, Timing
@@ -23,7 +24,6 @@ ROOT = Path(__file__).parents[2]
 EXPECTED = {
     "segfault": ("crash", "killed by SIGSEGV"),
     "abort": ("crash", "killed by SIGABRT: toy: corrupted stack"),
-    "exit": ("crash", "exit status 3"),
     "wrong": ("incorrect", "out differs by 1.00e-02 (allowed"),
     "nan": ("incorrect", "out differs by inf (allowed"),
     "unequal_lse": ("incorrect", "lse differs by 1.00e-01 (allowed"),
@@ -41,7 +41,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_fault_becomes_a_trial_and_the_best_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTNCC_TOY_FAULTS", ",".join(EXPECTED))
-    with KernelLibrary(tmp_path) as library, IsolatedSampler(JOB, prepare_seconds=2) as sampler:
+    with KernelLibrary(tmp_path) as library, Isolated(JOB) as isolated:
         result = tune(
             CAUSAL,
             JOB.operands,
@@ -50,7 +50,7 @@ def test_every_fault_becomes_a_trial_and_the_best_is_found(tmp_path: Path, monke
             library=library,
             strategy="exhaustive",
             writer=WRITER,
-            sampler=sampler,
+            sampler=IsolatedSampler(isolated, prepare_seconds=2),
         )
     outcomes = {trial.schedule["fault"]: trial.outcome for trial in result.trials if trial.schedule["tile"] == 16}
     assert isinstance(outcomes.pop("none"), Timing)
@@ -66,7 +66,8 @@ def test_every_fault_becomes_a_trial_and_the_best_is_found(tmp_path: Path, monke
 
 def test_a_lost_process_is_replaced_and_knows_its_kernels_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTNCC_TOY_FAULTS", "segfault")
-    with IsolatedSampler(JOB) as sampler:
+    with Isolated(JOB) as isolated:
+        sampler = IsolatedSampler(isolated)
         assert sampler.prepare(schedule(64)) is None
         assert sampler.prepare(schedule(16, "segfault")) == Failure("crash", "killed by SIGSEGV")
         sample = sampler.sample(schedule(64))
@@ -76,8 +77,8 @@ def test_a_lost_process_is_replaced_and_knows_its_kernels_again(monkeypatch: pyt
 
 def test_a_worker_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attncc.autotune.isolate.BOOT", "import sys; sys.exit('no such machine')")
-    with IsolatedSampler(JOB) as sampler, pytest.raises(WorkerLost, match="exit status 1: no such machine"):
-        sampler.prepare(schedule(16))
+    with Isolated(JOB) as isolated, pytest.raises(WorkerLost, match="exit status 1: no such machine"):
+        IsolatedSampler(isolated).prepare(schedule(16))
 
 
 HANG = """

@@ -21,7 +21,6 @@ from attncc.ref.dense import attention
 WRITER: Final = __name__
 #: Milliseconds of work per call; the default is the slowest.
 MILLIS: Final[dict[KnobValue, float]] = {16: 6.0, 32: 4.0, 64: 2.0, 128: 3.0}
-FAULTS: Final = ("none", "segfault", "abort", "exit", "hang", "wrong", "nan", "broken", "memory", "unequal_lse")
 
 
 class ToyCompilationFailed(AttnccError):
@@ -83,8 +82,6 @@ class ToyKernel:
             case "abort":
                 print("toy: corrupted stack", flush=True)
                 os.abort()
-            case "exit":
-                raise SystemExit(3)
             case "hang":
                 if "ATTNCC_TOY_HUNG" in os.environ:
                     Path(os.environ["ATTNCC_TOY_HUNG"]).write_text(str(os.getpid()))
