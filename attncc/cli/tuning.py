@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
 from attncc.autotune.budget import Budget
+from attncc.autotune.predict import CANDIDATES, predict
+from attncc.autotune.progress import Progress
+from attncc.autotune.session import TuneResult
 from attncc.autotune.tuner import tune
 from attncc.cli.bar import TuningBar
 from attncc.cli.present import present
+from attncc.device import named
 from attncc.errors import AttnccError
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands, Shape
@@ -19,6 +23,7 @@ from attncc.library.entry import LibraryEntry
 from attncc.library.store import KernelLibrary
 
 DONE, FAILED, STOPPED = 0, 1, 130
+DEFAULT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +45,36 @@ class Tuning:
 
     calls: Sequence[Call]
     library_path: Path
-    budget: Budget
+    budget: Budget | None
     strategy: str
     done: list[LibraryEntry] = field(default_factory=list)
 
     def measure(self, place: str) -> int:
-        """Tunes on hardware that is here; returns the exit status."""
+        """Tunes on hardware that is here; returns the exit status. Raises NoGpu."""
+        device, budget = present(place), self.budget or Budget(seconds=DEFAULT_SECONDS)
+
+        def decide(call: Call, library: KernelLibrary, progress: Progress) -> TuneResult:
+            work = call.pattern, call.operands, call.shape, device
+            return tune(*work, library=library, budget=budget, strategy=self.strategy, progress=progress)
+
+        return self._each(decide)
+
+    def predict(self, target: str) -> int:
+        """Cross-compiles and ranks by model for hardware that need not be here; returns the exit status."""
+        device, budget = named(target), self.budget or CANDIDATES
+
+        def decide(call: Call, library: KernelLibrary, progress: Progress) -> TuneResult:
+            work = call.pattern, call.operands, call.shape, device
+            return predict(*work, library=library, budget=budget, progress=progress)
+
+        return self._each(decide)
+
+    def _each(self, decide: Callable[[Call, KernelLibrary, Progress], TuneResult]) -> int:
         status = DONE
-        device = present(place)
         with KernelLibrary(self.library_path) as library, TuningBar() as bar:
             for call in self.calls:
                 try:
-                    result = tune(
-                        call.pattern,
-                        call.operands,
-                        call.shape,
-                        device,
-                        library=library,
-                        budget=self.budget,
-                        strategy=self.strategy,
-                        progress=bar,
-                    )
+                    self.done.append(decide(call, library, bar).entry)
                 except KeyboardInterrupt:
                     click.echo("attncc: stopped; every trial is kept, and the same command resumes", err=True)
                     return STOPPED
@@ -69,6 +83,4 @@ class Tuning:
                         raise
                     click.echo(f"attncc: {error}", err=True)
                     status = FAILED
-                    continue
-                self.done.append(result.entry)
         return status

@@ -43,7 +43,7 @@ def write(folder: Path, name: str, bench: Record | None, entries: Sequence[Libra
 
 def _sections(name: str, found: Record | None, entries: Sequence[LibraryEntry]) -> Iterator[str]:
     yield f"# {name}"
-    yield tables.markdown(("", ""), found.environment if found else environment())
+    yield tables.markdown(("", ""), found.environment if found else entries[-1].made_with if entries else environment())
     if found is not None:
         yield HONESTY
         yield from _measured(found)

@@ -8,6 +8,7 @@ import click
 
 from attncc import device
 from attncc.cli.options import library_option
+from attncc.library.entry import LibraryEntry
 from attncc.library.store import KernelLibrary
 from attncc.report import record
 
@@ -17,12 +18,18 @@ from attncc.report import record
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True)
 @library_option
 def command(bench: Path | None, out: Path, library_path: Path) -> None:
-    """Write reports/<hardware>/README.md from the library and the last bench; measures nothing."""
+    """Write reports/HARDWARE/README.md, for each hardware in the library; measures nothing."""
     # matplotlib is an extra, and slow to load.
     from attncc.report import page
 
     measured = record.load(bench) if bench else None
-    host = device.host()
     with KernelLibrary(library_path) as library:
-        entries = [entry for entry in library.entries() if entry.key.hardware == host.hardware]
-    click.echo(page.write(out, measured.device if measured else host.name, measured, entries))
+        kept = library.entries()
+    here = measured.device if measured else device.host().name
+    for name in dict.fromkeys((here, *map(_device, kept))):
+        entries = [entry for entry in kept if _device(entry) == name]
+        click.echo(page.write(out, name, measured if name == here else None, entries))
+
+
+def _device(entry: LibraryEntry) -> str:
+    return dict(entry.made_with).get("device", entry.key.hardware)

@@ -51,7 +51,9 @@ class BudgetParam(click.ParamType[Budget]):
 @target_option
 @click.option("--shape", "shapes", type=ShapeParam(), multiple=True, default=[DEFAULT_SHAPE], help="Repeatable.")
 @dtype_option
-@click.option("--budget", type=BudgetParam(), default="60", show_default=True, help="For each pattern and shape.")
+@click.option(
+    "--budget", type=BudgetParam(), help="For each pattern and shape; default 60 s, or 24trials with --target."
+)
 @click.option("--strategy", type=click.Choice(strategies.names()), default="descent", show_default=True)
 @library_option
 @settings_option
@@ -62,7 +64,7 @@ def command(
     target: str | None,
     shapes: tuple[Shape, ...],
     dtype: DType,
-    budget: Budget,
+    budget: Budget | None,
     strategy: str,
     library_path: Path,
     overrides: tuple[tuple[str, int], ...],
@@ -78,6 +80,8 @@ def command(
     status = tuning.predict(target) if target else tuning.measure(place)
     output.table([_row(entry) for entry in tuning.done], as_json)
     if not as_json and tuning.done:
+        if target:
+            click.echo("\npredicted: cross-compiled and ranked by a model of the hardware, never run there")
         click.echo(f"\nkept in {library_path}; attncc report writes tables and plots")
     return status
 

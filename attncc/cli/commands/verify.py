@@ -51,6 +51,8 @@ def command(
     wrong = sum(check.wrong for check in found)
     if not as_json:
         click.echo(_summary(found, wrong))
+    for reason in dict.fromkeys(check.reason for check in found if check.failed):
+        click.echo(f"attncc: {reason}", err=True)
     return 1 if wrong else 0
 
 
