@@ -7,39 +7,43 @@ from typing import TypeAlias
 
 from attncc.codegen.kernel import Phase
 from attncc.codegen.triton.emit import head_block
-from attncc.ir.schedule import BYTES, KnobValue, Operands
+from attncc.ir.schedule import KnobValue, Operands
 
-#: BLOCK_M, BLOCK_N, num_warps, num_stages, loads.
-Choice: TypeAlias = tuple[int, int, int, int, str]
+#: BLOCK_M, BLOCK_N, num_warps, num_stages, loads; by the head_dim, as a power of two, up to which it serves.
+Choices: TypeAlias = Mapping[int, tuple[int, int, int, int, str]]
 
-#: By the bytes of a key row, head_dim taken as a power of two: each choice serves rows of up to so many.
-PREFILL: Mapping[str, Mapping[int, Choice]] = {
-    "sm_90": {
-        256: (128, 64, 8, 3, "descriptor"),
-        512: (64, 64, 8, 2, "descriptor"),
-        1024: (64, 32, 8, 2, "descriptor"),
-    },
-    "sm_80": {
-        128: (128, 64, 8, 2, "pointer"),
-        256: (64, 64, 4, 2, "pointer"),
-        512: (64, 32, 8, 2, "pointer"),
-        1024: (32, 16, 4, 2, "pointer"),
-    },
+HOPPER: Choices = {128: (128, 64, 8, 3, "descriptor"), 256: (64, 64, 8, 2, "descriptor")}
+AMPERE: Choices = {64: (128, 64, 8, 3, "pointer"), 128: (128, 32, 8, 3, "pointer"), 256: (64, 32, 8, 2, "pointer")}
+CONSUMER: Choices = {128: (128, 64, 8, 2, "descriptor"), 256: (64, 32, 8, 2, "descriptor")}
+CDNA: Choices = {128: (128, 64, 4, 2, "pointer"), 256: (64, 32, 4, 2, "pointer")}
+
+#: float32 has no tensor cores of its precision on NVIDIA: each thread multiplies, and holds few rows.
+FLOAT: Choices = {64: (64, 32, 8, 2, "pointer"), 256: (32, 16, 8, 2, "pointer")}
+FLOAT_CDNA: Choices = {128: (64, 32, 4, 2, "pointer"), 256: (32, 16, 4, 2, "pointer")}
+
+DECODE: Choices = {128: (16, 64, 4, 3, "pointer"), 256: (16, 32, 4, 2, "pointer")}
+DECODE_DESCRIPTORS: Choices = {128: (16, 64, 4, 3, "descriptor"), 256: (16, 32, 4, 2, "descriptor")}
+DECODE_CDNA: Choices = {128: (16, 64, 4, 2, "pointer"), 256: (16, 32, 4, 2, "pointer")}
+DECODE_FLOAT: Choices = {64: (16, 32, 4, 2, "pointer"), 256: (16, 16, 4, 2, "pointer")}
+
+#: Prefill and decode for elements of two bytes; an architecture that is not named is taken for the oldest.
+HALF: Mapping[str, tuple[Choices, Choices]] = {
+    "sm_80": (AMPERE, DECODE),
+    "sm_90": (HOPPER, DECODE_DESCRIPTORS),
+    "sm_100": (HOPPER, DECODE_DESCRIPTORS),
+    "sm_120": (CONSUMER, DECODE_DESCRIPTORS),
+    "gfx942": (CDNA, DECODE_CDNA),
 }
-DECODE: Mapping[str, Mapping[int, Choice]] = {
-    "sm_90": {256: (16, 64, 4, 3, "descriptor"), 512: (16, 32, 4, 3, "descriptor"), 1024: (16, 32, 4, 2, "descriptor")},
-    "sm_80": {256: (16, 64, 4, 3, "pointer"), 512: (16, 32, 4, 2, "pointer"), 1024: (16, 16, 4, 2, "pointer")},
-}
-
-#: What an architecture without an entry of its own is like.
-LIKE: Mapping[str, str] = {"sm_100": "sm_90"}
-OTHER = "sm_80"
+OLDEST = "sm_80"
 
 
 def default(operands: Operands, phase: Phase, arch: str) -> Mapping[str, KnobValue]:
     """A choice for every knob."""
-    table = PREFILL if phase == "prefill" else DECODE
-    rows = table.get(LIKE.get(arch, arch), table[OTHER])
-    width = head_block(operands.head_dim) * BYTES[operands.dtype]
-    choice = next(choice for most, choice in rows.items() if width <= most)
+    prefill, decode = _float(arch) if operands.dtype == "float32" else HALF.get(arch, HALF[OLDEST])
+    choices = prefill if phase == "prefill" else decode
+    choice = next(choice for most, choice in choices.items() if head_block(operands.head_dim) <= most)
     return dict(zip(("BLOCK_M", "BLOCK_N", "num_warps", "num_stages", "loads"), choice, strict=True))
+
+
+def _float(arch: str) -> tuple[Choices, Choices]:
+    return (FLOAT_CDNA if arch.startswith("gfx") else FLOAT), DECODE_FLOAT

@@ -18,6 +18,7 @@ from attncc.ir.expr import (
     Mul,
     Param,
     Select,
+    Sub,
     Var,
 )
 
@@ -52,7 +53,8 @@ NUMBERS = replace(
     unary=7,
 )
 
-NATURAL_VARIABLES = frozenset({"kv", "unit", "head", "batch", "q_len", "kv_len"})
+#: The least values of the names that have one; positions q may be negative, where there are more queries than keys.
+LEAST: Mapping[str, int] = {"kv": 0, "unit": 0, "head": 0, "batch": 0, "q_len": 1, "kv_len": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +83,40 @@ class TritonPrinter(Printer):
 
     def natural(self, expr: Expr) -> bool:
         """Whether `expr` is known not to be negative."""
+        least = self._least(expr)
+        return least is not None and least >= 0
+
+    def _least(self, expr: Expr) -> int | None:
+        """A value that `expr` is known to reach or exceed."""
         match expr:
             case Int(value):
-                return value >= 0
+                return value
             case Var(name):
-                return name in NATURAL_VARIABLES
+                return LEAST.get(name)
             case Param(name):
-                return self.params[name] >= 0
-            case Add(left, right) | Mul(left, right) | Min(left, right) | Select(_, left, right):
-                return self.natural(left) and self.natural(right)
-            case FloorDiv(left, _):
-                return self.natural(left)
-            case Max(left, right):
-                return self.natural(left) or self.natural(right)
+                return self.params[name]
             case Abs() | Mod():
-                return True
+                return 0
+            case Sub(left, Int(value)):
+                return _sum(self._least(left), -value)
+            case Add(left, right):
+                return _sum(self._least(left), self._least(right))
+            case Mul(left, right) if self.natural(left) and self.natural(right):
+                return 0
+            case FloorDiv(left, _) if self.natural(left):
+                return 0
+            case Max(left, right):
+                return max((side for side in map(self._least, (left, right)) if side is not None), default=None)
+            case Min(left, right) | Select(_, left, right):
+                return 0 if self.natural(left) and self.natural(right) else None
             case _:
-                return False
+                return None
 
     def _divisor(self, expr: Expr) -> str:
         if isinstance(expr, Int) and expr.value in self.divisors:
             return self.divisors[expr.value]
         return self(expr, self.language.products + 1)
+
+
+def _sum(left: int | None, right: int | None) -> int | None:
+    return None if left is None or right is None else left + right

@@ -38,8 +38,9 @@ LEAST_SHARED_KIB = 64
 DESCRIPTOR_ARCHES = ("sm_90", "sm_100", "sm_120")
 QUERY_SHARED_ARCHES = ("sm_90", "sm_100")
 
-#: Accumulators, float32, that a thread can hold beside everything else before the compiler spills.
-ACCUMULATORS = 128
+#: Accumulators that a thread can hold beside everything else before the compiler spills; fewer where the thread also
+#: multiplies, which is what float32 comes to on NVIDIA.
+ACCUMULATORS, ACCUMULATORS_MULTIPLYING = 128, 34
 
 
 def phase(shape: Shape) -> Phase:
@@ -55,15 +56,17 @@ def tiling(phase: Phase, schedule: Schedule) -> Tiling:
 def space(operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
     """Every schedule that may fit `device`; the default is one that cross-compiles there without spills."""
     loads = ("pointer", "descriptor") if _describable(operands, device) else ("pointer",)
-    choices = {**CHOICES[phase], "loads": loads}
     chosen = default(operands, phase, device.arch)
-    knobs = tuple(Knob(name, values, chosen[name]) for name, values in choices.items())
-    return SearchSpace(knobs, partial(_refusal, operands, device))
+    knobs = [Knob(name, values, chosen[name]) for name, values in CHOICES[phase].items()]
+    knobs.append(Knob("loads", loads, chosen["loads"] if chosen["loads"] in loads else "pointer"))
+    return SearchSpace(tuple(knobs), partial(_refusal, operands, device))
 
 
 def _describable(operands: Operands, device: DeviceModel) -> bool:
-    """Whether tile loads exist there, and a row of a key is a multiple of 16 bytes."""
-    return device.arch in DESCRIPTOR_ARCHES and operands.head_dim * BYTES[operands.dtype] % 16 == 0
+    """Whether tile loads exist there, and a row of a key is a multiple of 16 bytes. For float32, whose products are not
+    made from shared memory, they only cost registers."""
+    whole = operands.head_dim * BYTES[operands.dtype] % 16 == 0
+    return whole and operands.dtype != "float32" and device.arch in DESCRIPTOR_ARCHES
 
 
 def _refusal(operands: Operands, device: DeviceModel, schedule: Schedule) -> str | None:
@@ -71,9 +74,10 @@ def _refusal(operands: Operands, device: DeviceModel, schedule: Schedule) -> str
     most = SHARED_KIB.get(device.arch, LEAST_SHARED_KIB)
     if shared > most:
         return f"needs {shared:.0f} KiB of shared memory, {device.arch} has {most}"
-    held = _accumulators(operands, device, schedule)
-    if held > ACCUMULATORS:
-        return f"would spill: {held:.0f} accumulators a thread, {ACCUMULATORS} fit"
+    multiplying = operands.dtype == "float32" and device.kind == "cuda"
+    held, fit = _accumulators(operands, device, schedule), ACCUMULATORS_MULTIPLYING if multiplying else ACCUMULATORS
+    if held > fit:
+        return f"would spill: {held:.0f} accumulators a thread, {fit} fit"
     return None
 
 

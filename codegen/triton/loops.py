@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from attncc.codegen.triton.breaking import WIDTH, pieces
 from attncc.codegen.triton.exprs import TritonPrinter
 from attncc.codegen.triton.score import factor_text, rule_lines, sloped
 from attncc.codegen.writer import Writer
-from attncc.ir.expr import Add, And, BoolExpr, Expr, Int, Not, Or, names
+from attncc.ir.expr import Add, BoolExpr, Int, IntExpr, Not, Sub, names
 from attncc.ir.pattern import ScoreRule
 from attncc.ir.tile import Body, Branch, RangeLoop
-
-#: Lines longer than this are broken up.
-WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +42,42 @@ class TileText:
                     assert_never(node)
 
     def _branch(self, w: Writer, condition: BoolExpr, then: Body, orelse: Body) -> None:
+        assert then or orelse, "a branch chooses between loops"
         if not then:
             self._branch(w, Not(condition), orelse, then)
             return
-        with w.block(f"if {self.numbers(condition)}:"):
+        opening = f"if {self.numbers(condition)}:"
+        if len(opening) > WIDTH:
+            with w.block("if ("):
+                w.lines("\n".join(pieces(self.numbers, condition)))
+            opening = "):"
+        with w.block(opening):
             self.body(w, then)
         if orelse:
             with w.block("else:"):
                 self.body(w, orelse)
 
     def _loop(self, w: Writer, loop: RangeLoop) -> None:
+        """A single tile stays a loop too: only in loops does Triton copy tiles to shared memory ahead of time."""
         w.line("# Full tiles." if loop.mask is None else "# Partial tiles.")
-        if loop.hi == Add(loop.lo, Int(1)) and not isinstance(loop.lo, Int):
-            self._sieved(w, loop, f"unit = {self.numbers(loop.lo)}")
-            return
-        bounds = [self.numbers(loop.lo), self.numbers(loop.hi), *([str(loop.step)] if loop.step != 1 else [])]
-        with w.block(f"for unit in range({', '.join(bounds)}):"):
-            self._sieved(w, loop, None)
+        with w.block(f"for unit in range({', '.join(self._bounds(w, loop))}):"):
+            if loop.sieve is None:
+                self._tile(w, loop)
+                return
+            with w.block(f"if {self.numbers(loop.sieve)}:"):
+                self._tile(w, loop)
 
-    def _sieved(self, w: Writer, loop: RangeLoop, unit: str | None) -> None:
-        if unit is not None:
-            w.line(unit)
-        if loop.sieve is None:
-            self._tile(w, loop)
-            return
-        with w.block(f"if {self.numbers(loop.sieve)}:"):
-            self._tile(w, loop)
+    def _bounds(self, w: Writer, loop: RangeLoop) -> list[str]:
+        """The arguments of `range`; bounds too long for the line, and the place of a single tile, get a name first."""
+        lo, hi, step = self.numbers(loop.lo), self.numbers(loop.hi), [str(loop.step)] if loop.step != 1 else []
+        if _single(loop):
+            w.line(f"lo = {lo}")
+            return ["lo", "lo + 1"]
+        if len(lo) + len(hi) > WIDTH - len("for unit in range(, ):"):
+            w.line(f"lo = {lo}")
+            w.line(f"hi = {hi}")
+            return ["lo", "hi", *step]
+        return [hi] if lo == "0" and not step else [lo, hi, *step]
 
     def _tile(self, w: Writer, loop: RangeLoop) -> None:
         w.line("start = unit * BLOCK_N")
@@ -100,23 +108,28 @@ class TileText:
         return f"tl.load({tensor}_head_ptr + kv_row * {tensor}_row_stride + dim{masked})"
 
     def _mask(self, w: Writer, mask: BoolExpr) -> None:
-        """Scores outside `mask` become -inf; a mask too long for the line is written part by part first."""
+        """Scores outside `mask` become -inf."""
         line = f'score = tl.where({self.tiles(mask)}, score, float("-inf"))'
         if len(line) <= WIDTH:
             w.line(line)
             return
-        sign, strength = self.tiles.language.disjunction if isinstance(mask, Or) else self.tiles.language.conjunction
-        first, *rest = (self.tiles(part, strength + 1) for part in _parts(mask, type(mask)))
         with w.block("keep = (", ")"):
-            w.line(first)
-            w.lines("\n".join(f"{sign} {part}" for part in rest))
+            w.lines("\n".join(pieces(self.tiles, mask)))
         w.line('score = tl.where(keep, score, float("-inf"))')
 
 
-def _parts(expr: Expr, kind: type[BoolExpr]) -> list[Expr]:
-    """The operands of a chain of one kind."""
+def _single(loop: RangeLoop) -> bool:
+    """Whether the loop visits one tile: its bounds are one apart."""
+    (base, lo), (same, hi) = _apart(loop.lo), _apart(loop.hi)
+    return base == same and not isinstance(base, Int) and hi - lo == 1
+
+
+def _apart(expr: IntExpr) -> tuple[IntExpr, int]:
+    """`expr` as a sum with a constant."""
     match expr:
-        case And(left, right) | Or(left, right) if isinstance(expr, kind):
-            return [*_parts(left, kind), *_parts(right, kind)]
+        case Add(left, Int(value)):
+            return left, value
+        case Sub(left, Int(value)):
+            return left, -value
         case _:
-            return [expr]
+            return expr, 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, CompiledKernel
+from triton.compiler.errors import CompilationError
 from triton.errors import TritonError
 
 from attncc.codegen.kernel import KernelSource
@@ -135,5 +136,7 @@ def _instructions(text: str) -> Mapping[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _sentence(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _sentence(error: Exception) -> str:
+    """One line of what the compiler said: Triton's front end shows the place first and says what is wrong last."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1] if isinstance(error, CompilationError) else lines[0]

@@ -99,7 +99,7 @@ def causal_forward(
     acc = tl.zeros([BLOCK_M, HEAD_DIM], tl.float32)
 
     # Full tiles.
-    for unit in range(0, floor_div(q_first + 1, BLOCK_N)):
+    for unit in range(floor_div(q_first + 1, BLOCK_N)):
         start = unit * BLOCK_N
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
@@ -107,7 +107,9 @@ def causal_forward(
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
     # Partial tiles.
-    for unit in range(tl.maximum(0, floor_div(q_first + 1, BLOCK_N)), floor_div(q_last, BLOCK_N) + 1):
+    lo = tl.maximum(0, floor_div(q_first + 1, BLOCK_N))
+    hi = floor_div(q_last, BLOCK_N) + 1
+    for unit in range(lo, hi):
         start = unit * BLOCK_N
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)

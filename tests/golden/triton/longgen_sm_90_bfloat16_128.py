@@ -116,10 +116,18 @@ def longgen_forward(
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
-    if q_first >= 960 and floor_mod(q_first, BLOCK_N) + q_last >= q_first + 64 and floor_mod(q_first, 128) <= 63:
-        if 64 * floor_mod(head + 2 * floor_div(q_first + 64, 128) + 1, 16) + q_first >= 128 * floor_div(q_first + 64, 128) + 64:
+    if (
+        q_first >= 960
+        and floor_mod(q_first, BLOCK_N) + q_last >= q_first + 64
+        and floor_mod(q_first, 128) <= 63
+    ):
+        if (
+            64 * floor_mod(head + 2 * floor_div(q_first + 64, 128) + 1, 16) + q_first
+            >= 128 * floor_div(q_first + 64, 128) + 64
+        ):
             # Partial tiles.
-            for unit in range(2 * floor_div(q_first, 128) - 15, 2 * floor_div(q_first, 128) - 14):
+            lo = 2 * floor_div(q_first, 128) - 15
+            for unit in range(lo, lo + 1):
                 start = unit * BLOCK_N
                 key = key_tiles.load([start, 0])
                 score = tl.dot(query, key.T)
@@ -130,7 +138,8 @@ def longgen_forward(
                 acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
         else:
             # Full tiles.
-            for unit in range(16 * floor_div(q_first + 64 * head + 64, 1024) - head - 16, 16 * floor_div(q_first + 64 * head + 64, 1024) - head - 15):
+            lo = 16 * floor_div(q_first + 64 * head + 64, 1024) - head - 16
+            for unit in range(lo, lo + 1):
                 start = unit * BLOCK_N
                 key = key_tiles.load([start, 0])
                 score = tl.dot(query, key.T)
@@ -138,7 +147,9 @@ def longgen_forward(
                 value = value_tiles.load([start, 0])
                 acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
     # Full tiles.
-    for unit in range(tl.maximum(0, floor_div(q_last, BLOCK_N) - 15), floor_div(q_first + 1, BLOCK_N)):
+    lo = tl.maximum(0, floor_div(q_last, BLOCK_N) - 15)
+    hi = floor_div(q_first + 1, BLOCK_N)
+    for unit in range(lo, hi):
         start = unit * BLOCK_N
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
@@ -146,7 +157,9 @@ def longgen_forward(
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
     # Partial tiles.
-    for unit in range(tl.maximum(0, floor_div(q_first + 1, BLOCK_N)), floor_div(q_last, BLOCK_N) + 1):
+    lo = tl.maximum(0, floor_div(q_first + 1, BLOCK_N))
+    hi = floor_div(q_last, BLOCK_N) + 1
+    for unit in range(lo, hi):
         start = unit * BLOCK_N
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)

@@ -1,0 +1,84 @@
+"""Do the built-in schedules cross-compile as they should: tensor cores, no spills, memory to spare?"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from attncc import compiler, device
+from attncc.codegen import triton
+from attncc.codegen.kernel import Phase
+from attncc.codegen.triton.knobs import SHARED_KIB
+from attncc.codegen.triton.static import Resources, Unbuildable, assembly, resources
+from attncc.errors import CompilationFailed
+from attncc.ir.schedule import DType, Operands
+from tests.codegen.triton_samples import HOPPER, pattern, schedule, source
+
+#: Several loops: full and partial tiles of sinks, window and diagonal.
+A_SHAPE = pattern("kv <= q and (kv < sink or q - kv < window)", sink=128, window=1024)
+CAUSAL = pattern("kv <= q")
+TENSOR_CORES = {"sm_80": "mma", "sm_90": "wgmma", "sm_100": "tcgen05", "gfx942": "mfma"}
+
+
+def built_in(arch: str, operands: Operands, phase: Phase = "prefill") -> Resources:
+    """What the built-in schedule of `a_shape` uses."""
+    hardware = device.named(arch)
+    chosen = triton.space(operands, phase, hardware).default()
+    found = resources(compiler.source(A_SHAPE, operands, phase, chosen, "triton"), hardware)
+    assert isinstance(found, Resources), found
+    return found
+
+
+@pytest.mark.parametrize("head_dim", [64, 128])
+@pytest.mark.parametrize("arch", TENSOR_CORES)
+def test_built_in_schedules_do_not_spill(arch: str, head_dim: int) -> None:
+    found = built_in(arch, Operands("bfloat16", head_dim))
+    assert found.spill_bytes == 0
+    assert found.shared_bytes <= SHARED_KIB[arch] * 1024
+    assert TENSOR_CORES[arch] in found.instructions
+
+
+@pytest.mark.parametrize(("dtype", "head_dim"), [("float32", 128), ("float16", 80), ("bfloat16", 256)])
+def test_other_operands_do_not_spill_on_hopper(dtype: DType, head_dim: int) -> None:
+    assert built_in("sm_90", Operands(dtype, head_dim)).spill_bytes == 0
+
+
+def test_hopper_copies_tiles_with_descriptors_or_asynchronously() -> None:
+    operands = Operands("bfloat16", 64)
+    whole = resources(source(CAUSAL, operands, schedule(64, 64, "descriptor")), HOPPER)
+    parts = resources(source(CAUSAL, operands, schedule(64, 64, "pointer")), HOPPER)
+    assert isinstance(whole, Resources)
+    assert isinstance(parts, Resources)
+    assert "tma" in whole.instructions
+    assert "cp.async" in parts.instructions
+    assert "tma" not in parts.instructions
+
+
+def test_decode_does_not_spill() -> None:
+    assert built_in("sm_90", Operands("bfloat16", 128), "decode").spill_bytes == 0
+
+
+def test_same_source_same_assembly() -> None:
+    one = source(CAUSAL, Operands("float16", 64))
+    assert assembly(one, HOPPER) == assembly(one, HOPPER)
+
+
+def test_what_the_compiler_refuses_is_a_reason() -> None:
+    broken = dataclasses.replace(source(CAUSAL, Operands("float16", 64)), text=BROKEN)
+    found = resources(broken, HOPPER)
+    assert isinstance(found, Unbuildable)
+    assert "nowhere" in found.reason
+    with pytest.raises(CompilationFailed, match="nowhere"):
+        assembly(broken, HOPPER)
+
+
+BROKEN = """
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def sample_forward(query_ptr, scale):
+    tl.store(query_ptr, nowhere)
+"""
