@@ -53,8 +53,7 @@ class Attend:
             query.get_device(), key.get_device(), value.get_device(),
         )  # fmt: skip
         serve = self._by_signature.get(signature) or self._found(signature, query, key, value)
-        factor = check.scale_of(scale, query)
-        return serve(query, key, value, factor) if factor > 0 else serve(*_positive(query, key, value, factor))
+        return serve(query, key, value, check.scale_of(scale, query))
 
     def forget(self) -> None:
         """Looks kernels up again from here on."""
@@ -77,11 +76,6 @@ class Attend:
         except NoCompiler as error:
             _say_once(f"{error}; until then attncc computes with PyTorch's own operators, which is slow")
             return partial(plain.forward, self.pattern)
-
-
-def _positive(query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor, float]:
-    """The same scores, exactly, from a scale above 0: kernels look for the largest score before they scale it."""
-    return (-query, key, value, -scale) if scale < 0 else (query * 0, key, value, 1.0)
 
 
 _attends: dict[Pattern, Attend] = {}

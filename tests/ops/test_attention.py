@@ -32,8 +32,8 @@ CALLS: dict[str, Call] = {
 }
 
 
-def agrees(pattern: attncc.Pattern, tensors: Call) -> None:
-    inputs = Inputs(*tensors, tensors[0].shape[3] ** -0.5)
+def agrees(pattern: attncc.Pattern, tensors: Call, scale: float | None = None) -> None:
+    inputs = Inputs(*tensors, tensors[0].shape[3] ** -0.5 if scale is None else scale)
     agreement = verify(cast(CompiledKernel, attend(pattern.bound)), inputs, oracle(pattern.bound, inputs))
     assert agreement.holds, str(agreement)
 
@@ -65,15 +65,25 @@ def test_rows_without_keys_give_zero_and_minus_infinity() -> None:
     assert torch.equal(lse.isinf(), pattern.mask(query, key).logical_not().all(-1))
 
 
-@pytest.mark.parametrize("scale", [0.5, 0.0, -0.5])
-def test_scale_and_names(scale: float) -> None:
-    query, key, value = call()
-    ours = attncc.attention(query, key, value, "causal", scale=scale)
+def test_the_reference_agrees_with_pytorch() -> None:
+    query, key, value = (tensor.double() for tensor in call())
     exact = torch.nn.functional.scaled_dot_product_attention(
-        query.double(), key.double(), value.double(), is_causal=True, scale=scale, enable_gqa=True
+        query, key, value, is_causal=True, scale=0.5, enable_gqa=True
     )
-    torch.testing.assert_close(ours.double(), exact, atol=1e-6, rtol=1e-5)
-    assert distance(attncc.reference(query, key, value, "causal", scale=scale), exact) < 1e-6
+    torch.testing.assert_close(attncc.reference(query, key, value, "causal", scale=0.5), exact)
+
+
+@pytest.mark.parametrize("scale", [3.0, 0.0, -3.0])
+def test_any_scale(scale: float) -> None:
+    agrees(A_SHAPE, call(), scale)
+
+
+def test_attention_is_the_kernel() -> None:
+    out, lse = attend(A_SHAPE.bound)(*call(), 0.5)
+    ours, our_lse = attncc.attention(*call(), A_SHAPE, scale=0.5, return_lse=True)
+    assert torch.equal(ours, out)
+    assert torch.equal(our_lse, lse)
+    assert torch.equal(attncc.attention(*call(), A_SHAPE, scale=0.5), out)
 
 
 def test_the_reference_takes_what_kernels_do_not() -> None:
