@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from attncc.codegen.cpu.isa import SETS, InstructionSet
-from attncc.codegen.cpu.numbers import LN_2, LOG2_E, exponential, parameters, sizes
+from attncc.codegen.cpu.method import method, uses_tiles
+from attncc.codegen.cpu.numbers import LN_2, LOG2_E, exponential, parameters, sizes, tile_sizes
 from attncc.codegen.cpu.parts import part
 from attncc.codegen.cpu.prefill import prefill
+from attncc.codegen.cpu.prune import prune
 from attncc.codegen.header import header_lines
 from attncc.codegen.kernel import KernelSource, Phase
-from attncc.ir.pattern import Softcap
+from attncc.ir.pattern import Alibi, Softcap
 from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import TilePlan
 
@@ -27,7 +29,7 @@ def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -
     """The file as text. It exports one function, named attncc_<pattern>, that takes a `struct call`."""
     entry = f"attncc_{plan.pattern.name}"
     pieces = [_header(plan, operands, phase, schedule), *_file(plan, operands, schedule, entry)]
-    text = "\n".join(pieces)
+    text = prune("\n".join(pieces))
     return KernelSource("cpu", plan.pattern.name, operands, phase, schedule, entry, text)
 
 
@@ -38,15 +40,16 @@ def _header(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule
 
 def _file(plan: TilePlan, operands: Operands, schedule: Schedule, entry: str) -> Iterator[str]:
     isa = SETS[str(schedule["isa"])]
-    tile_sizes = sizes(isa, operands, schedule)
-    yield _includes(isa)
+    tiles = uses_tiles(operands, isa)
+    numbers = tile_sizes(operands, schedule) if tiles else sizes(isa, operands, schedule)
+    yield _includes(isa, tiles)
     if params := parameters(plan.pattern):
         yield f"/* Parameters of the pattern. */\nenum {{ {_assignments(params)} }};\n"
-    yield f"/* Sizes of the tiles, in memory and in registers. */\nenum {{ {_assignments(tile_sizes)} }};\n"
+    yield f"/* Sizes of the tiles, in memory and in registers. */\nenum {{ {_assignments(numbers)} }};\n"
     yield part("floats").replace("LOG2_E_VALUE", LOG2_E).replace("LN_2_VALUE", LN_2)
     yield from _vectors(plan, operands, isa)
     yield part("call")
-    yield from prefill(plan, operands, isa, tile_sizes, entry)
+    yield from prefill(plan, method(operands, isa, numbers), entry)
 
 
 def _vectors(plan: TilePlan, operands: Operands, isa: InstructionSet) -> Iterator[str]:
@@ -56,6 +59,8 @@ def _vectors(plan: TilePlan, operands: Operands, isa: InstructionSet) -> Iterato
     yield f"/* 2 ** x{exp2}"
     if any(isinstance(rule, Softcap) for rule in plan.pattern.score):
         yield part("softcap")
+    if Alibi() in plan.pattern.score:
+        yield part("slope")
     yield part("whole_numbers")
     yield part("lane_numbers")
     yield f"static const ivec LANE = {{{', '.join(str(lane) for lane in range(isa.lanes))}}};\n"
@@ -67,12 +72,13 @@ def _elements(operands: Operands, isa: InstructionSet) -> str:
     return f"float16_{isa.part}" if operands.dtype == "float16" else operands.dtype
 
 
-def _includes(isa: InstructionSet) -> str:
+def _includes(isa: InstructionSet, tiles: bool) -> str:
     lines = ["#include <math.h>", "#include <stdint.h>", "#include <string.h>"]
     if isa.macro is None:
         return "\n".join(lines) + "\n"
-    guard = f'#ifndef {isa.macro}\n#error "compile with {" ".join(isa.flags)}"\n#endif\n'
-    return "\n".join(["#include <immintrin.h>", *lines]) + f"\n\n{guard}"
+    system = ["#include <sys/syscall.h>", "#include <unistd.h>"] if tiles else []
+    guard = f"#ifndef {isa.macro}\n#error \"compile with {' '.join(isa.flags)}\"\n#endif\n"
+    return "\n".join(["#include <immintrin.h>", *lines, *system]) + f"\n\n{guard}"
 
 
 def _assignments(values: Mapping[str, int]) -> str:

@@ -17,6 +17,7 @@ ROUGH = ("6.951167887e-01f", "2.276449812e-01f", "7.706705118e-02f")
 EXPONENTIALS: Mapping[DType, tuple[str, ...]] = {"float32": EXACT, "float16": EXACT, "bfloat16": ROUGH}
 
 OURS = frozenset({"HEAD_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "QUERY_VECS", "ROWS", "COLUMN_VECS", "LANES", "FULL"})
+OURS |= {"PADDED_DIM", "COPY_KEYS", "LANE", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE", "PARALLEL_SCORES"}
 
 
 def constant(param: str) -> str:
@@ -37,12 +38,13 @@ def parameters(pattern: Pattern) -> Mapping[str, int]:
 
 
 def sizes(isa: InstructionSet, operands: Operands, schedule: Schedule) -> Mapping[str, int]:
-    """Sizes of the tiles in memory and in registers."""
+    """Sizes of the tiles in memory and in registers, for kernels that multiply vectors."""
     block_m = schedule.number("block_m")
     query_vecs = min(4 if isa.lanes == 16 else isa.columns, block_m // isa.lanes)
     column_vecs = min(isa.columns, -(-operands.head_dim // isa.lanes))
     return {
         "HEAD_DIM": operands.head_dim,
+        "PADDED_DIM": _rounded(operands.head_dim, isa.lanes),
         "BLOCK_M": block_m,
         "BLOCK_N": schedule.number("block_n"),
         "KEYS": isa.sums // query_vecs,
@@ -50,6 +52,22 @@ def sizes(isa: InstructionSet, operands: Operands, schedule: Schedule) -> Mappin
         "ROWS": min(12, isa.sums // column_vecs),
         "COLUMN_VECS": column_vecs,
     }
+
+
+def tile_sizes(operands: Operands, schedule: Schedule) -> Mapping[str, int]:
+    """The same for kernels that multiply AMX tiles, which go through keys and columns by 32."""
+    return {
+        "HEAD_DIM": operands.head_dim,
+        "PADDED_DIM": _rounded(operands.head_dim, 32),
+        "BLOCK_M": schedule.number("block_m"),
+        "BLOCK_N": schedule.number("block_n"),
+        "KEYS": 32,
+        "COPY_KEYS": int(operands.head_dim % 32 != 0),
+    }
+
+
+def _rounded(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
 
 
 def exponential(dtype: DType) -> str:

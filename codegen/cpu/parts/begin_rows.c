@@ -1,7 +1,6 @@
 static void begin_rows(struct block *block) {
     memset(block->acc, 0, sizeof block->acc);
     for (int row = 0; row < BLOCK_M; row += LANES) {
-        store(block->peak + row, splat(LOWEST));
         store(block->row_max + row, splat(LOWEST));
         store(block->row_sum + row, splat(0.0f));
     }

@@ -7,6 +7,6 @@ static void finish_rows(struct block *block, element *out, float *lse) {
             const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
             store_elements(out + row * HEAD_DIM + at, load(block->acc[row] + at) * share);
         }
-        lse[row] = sum == 0.0f ? -INFINITY : (block->row_max[row] + log2f(sum)) * LN_2;
+        lse[row] = sum == 0.0f ? -INFINITY : (block->row_max[row] * block->factor + log2f(sum)) * LN_2;
     }
 }

@@ -1,11 +1,20 @@
 /* Turns the scores of the block into weights: row_max, row_sum and rescale follow the running softmax. */
 static void weigh_scores(struct block *block) {
+    const vec factor = splat(block->factor);
     for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
-        vec row_max[QUERY_VECS], row_sum[QUERY_VECS];
+        vec row_max[QUERY_VECS], shift[QUERY_VECS], row_sum[QUERY_VECS];
+        for (int v = 0; v < QUERY_VECS; v++) {
+            row_max[v] = load(block->row_max + lane + v * LANES);
+        }
+        for (int key = 0; key < block->count; key++) {
+            for (int v = 0; v < QUERY_VECS; v++) {
+                row_max[v] = larger(row_max[v], load(block->score[key] + lane + v * LANES));
+            }
+        }
         for (int v = 0; v < QUERY_VECS; v++) {
             const int column = lane + v * LANES;
-            row_max[v] = load(block->peak + column);
-            const vec rescale = exp2_lanes(load(block->row_max + column) - row_max[v]);
+            shift[v] = row_max[v] * factor;
+            const vec rescale = exp2_lanes(load(block->row_max + column) * factor - shift[v]);
             row_sum[v] = load(block->row_sum + column) * rescale;
             store(block->row_max + column, row_max[v]);
             store(block->rescale + column, rescale);
@@ -13,7 +22,7 @@ static void weigh_scores(struct block *block) {
         for (int key = 0; key < block->count; key++) {
             for (int v = 0; v < QUERY_VECS; v++) {
                 float *score = block->score[key] + lane + v * LANES;
-                const vec weight = exp2_lanes(load(score) - row_max[v]);
+                const vec weight = exp2_lanes(load(score) * factor - shift[v]);
                 row_sum[v] += weight;
                 store(score, weight);
             }

@@ -6,11 +6,3 @@ static inline const float *widen(float *to, const element *from) {
     }
     return to;
 }
-
-static inline const float *key_row(struct block *block, const element *from, int slot) {
-    return widen(block->wide_keys[slot], from);
-}
-
-static inline const float *value_row(struct block *block, const element *from, int slot) {
-    return widen(block->wide_values[slot], from);
-}

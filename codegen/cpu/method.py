@@ -1,0 +1,92 @@
+"""How a prefill kernel multiplies: which parts, which fields of `struct block`, for each instruction set and type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from attncc.codegen.cpu.isa import InstructionSet
+from attncc.codegen.cpu.parts import part
+from attncc.codegen.writer import Writer
+from attncc.ir.schedule import Operands
+
+COMMON = "float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """`text` defines score_keys and absorb, `before` and `after` enclose a task, `clear` prepares its block. `value_row` is the C expression of what
+    is kept for the row of values at `value`."""
+
+    fields: tuple[str, ...]
+    text: tuple[str, ...]
+    load_queries: str
+    value_row: str
+    before: tuple[str, ...] = ()
+    clear: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+def method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
+    """Tiles for bfloat16 where the machine has them, else fused multiply-adds on float32."""
+    return _tiles(sizes) if uses_tiles(operands, isa) else _vectors(operands, isa, sizes)
+
+
+def uses_tiles(operands: Operands, isa: InstructionSet) -> bool:
+    return isa.tiles and operands.dtype == "bfloat16"
+
+
+def _tiles(sizes: Mapping[str, int]) -> Method:
+    fields = (
+        "_Alignas(64) uint32_t query[PADDED_DIM / 2][BLOCK_M]; /* pairs of columns */",
+        "float score[BLOCK_N + KEYS][BLOCK_M];",
+        "element weight[BLOCK_N / 32][BLOCK_M][32];",
+        "uint32_t value_pair[BLOCK_N / 2][PADDED_DIM]; /* pairs of keys */",
+        "element key_copy[KEYS][PADDED_DIM];",
+        "float acc[BLOCK_M][PADDED_DIM];",
+        COMMON,
+        "const element *value_row[BLOCK_N];",
+    )
+    names = ("tiles", "transpose", "pairs", "scores_amx", "weights_amx", "values_amx")
+    text = tuple(part(name) for name in names)
+    clear = ("memset(block.key_copy, 0, sizeof block.key_copy);",) if sizes["COPY_KEYS"] else ()
+    return Method(
+        fields, text, "load_queries_pairs", "value", ("configure_tiles();",), clear, after=("_tile_release();",)
+    )
+
+
+def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
+    direct = operands.dtype == "float32" and operands.head_dim % isa.lanes == 0
+    wide = () if direct else ("float wide_key[KEYS][PADDED_DIM], wide_value[BLOCK_N][PADDED_DIM];",)
+    fields = (
+        "_Alignas(64) float query[HEAD_DIM][BLOCK_M];",
+        "float score[BLOCK_N + KEYS][BLOCK_M]; /* after weigh_scores: weights */",
+        "float acc[BLOCK_M][PADDED_DIM];",
+        *wide,
+        COMMON,
+        "const float *value_row[BLOCK_N];",
+    )
+    scores = part("scores").replace("KEY_ROW", "key" if direct else "widen(block->wide_key[k], key)")
+    text = (scores, part("weights"), part("values"), _absorb(isa, sizes))
+    if direct:
+        return Method(fields, text, "load_queries", "value")
+    return Method(fields, (part("widen"), *text), "load_queries", "widen(block->wide_value[block->count + i], value)")
+
+
+def _absorb(isa: InstructionSet, sizes: Mapping[str, int]) -> str:
+    """Calls of add_values that cover all rows and columns, the widest register tiles first."""
+    writer = Writer()
+    rows, wide, block_m = sizes["ROWS"], sizes["COLUMN_VECS"], sizes["BLOCK_M"]
+    vecs = sizes["PADDED_DIM"] // isa.lanes
+    rest = block_m % rows
+    writer.line("/* Takes the keys of the block into acc and empties it. */")
+    with writer.block("static void absorb(struct block *block) {", "}"):
+        writer.line("weigh_scores(block);")
+        for column in range(0, vecs, wide):
+            here = f"{column} * LANES, {min(wide, vecs - column)}"
+            with writer.block(f"for (int row = 0; row < {block_m - rest}; row += ROWS) {{", "}"):
+                writer.line(f"add_values(block, row, ROWS, {here});")
+            if rest:
+                writer.line(f"add_values(block, {block_m - rest}, {rest}, {here});")
+        writer.line("block->count = 0;")
+    return writer.source()

@@ -1,0 +1,34 @@
+/* Products of KEYS keys with all queries, into KEYS rows of block->score: 2 x 2 tiles of 16 keys and 16 queries. Keys are
+   read where they lie; copied first where rows after the last one may not be read, or where rows are no whole tiles. */
+static inline void score_keys(struct block *block, int at, int last, int64_t first, int64_t step) {
+    const element *key = block->key + first * block->key_stride;
+    int64_t bytes = step * block->key_stride * (int64_t)sizeof(element);
+    if (COPY_KEYS || first + (KEYS - 1) * step >= block->call->kv_len) {
+        for (int k = 0; k <= last && k < KEYS; k++) {
+            memcpy(block->key_copy[k], key + k * step * block->key_stride, HEAD_DIM * sizeof(element));
+        }
+        key = block->key_copy[0];
+        bytes = sizeof block->key_copy[0];
+    }
+    const element *next = (const element *)((const char *)key + 16 * bytes);
+    for (int lane = 0; lane < BLOCK_M; lane += 32) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        for (int d = 0; d < HEAD_DIM; d += 32) {
+            _tile_loadd(4, key + d, bytes);
+            _tile_loadd(6, block->query[d / 2] + lane, sizeof block->query[0]);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, block->query[d / 2] + lane + 16, sizeof block->query[0]);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_loadd(5, next + d, bytes);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+        _tile_stored(0, block->score[at] + lane, sizeof block->score[0]);
+        _tile_stored(1, block->score[at] + lane + 16, sizeof block->score[0]);
+        _tile_stored(2, block->score[at + 16] + lane, sizeof block->score[0]);
+        _tile_stored(3, block->score[at + 16] + lane + 16, sizeof block->score[0]);
+    }
+}

@@ -1,0 +1,36 @@
+/* Turns the scores of the block into weights, 32 keys of 16 queries at a time: row_max, row_sum and rescale follow the
+   running softmax; the weights come out as bfloat16, one row of 32 keys for each query. */
+static void weigh_scores(struct block *block) {
+    const vec factor = splat(block->factor);
+    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+        const vec before = load(block->row_max + lane);
+        vec row_max = before, other_max = before;
+        for (int key = 0; key < block->count; key += 2) {
+            row_max = larger(row_max, load(block->score[key] + lane));
+            other_max = larger(other_max, load(block->score[key + 1] + lane));
+        }
+        row_max = larger(row_max, other_max);
+        const vec shift = row_max * factor;
+        const vec rescale = exp2_lanes(before * factor - shift);
+        vec row_sum = load(block->row_sum + lane) * rescale, other_sum = splat(0.0f);
+        for (int key = 0; key < block->count; key += 32) {
+            __m512i weight[16];
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++) {
+                const vec even = exp2_lanes(load(block->score[key + 2 * i] + lane) * factor - shift);
+                const vec odd = exp2_lanes(load(block->score[key + 2 * i + 1] + lane) * factor - shift);
+                row_sum += even;
+                other_sum += odd;
+                weight[i] = pair(even, odd);
+            }
+            transpose(weight);
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++) {
+                _mm512_store_si512(block->weight[key / 32][lane + i], weight[i]);
+            }
+        }
+        store(block->row_max + lane, row_max);
+        store(block->row_sum + lane, row_sum + other_sum);
+        store(block->rescale + lane, rescale);
+    }
+}
