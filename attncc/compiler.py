@@ -15,7 +15,7 @@ from attncc.device import DeviceKind, DeviceModel
 from attncc.errors import AttnccError
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Schedule, SearchSpace, Shape
-from attncc.library.key import KernelKey, key_for, shape_class, space_digest
+from attncc.library.key import KernelKey, key_for, space_digest
 from attncc.library.store import KernelLibrary
 
 #: The backend that writes kernels for each kind of device.
@@ -50,7 +50,7 @@ def kernel(
     """
     phase = backend_of(device).phase(shape)
     with _building:
-        chosen = schedule or _chosen(pattern, operands, phase, shape_class(shape), shape, device, library)
+        chosen = schedule or _chosen(pattern, operands, shape, device, library or settings.library_path())
         return _built(pattern, operands, phase, chosen, device)
 
 
@@ -80,23 +80,15 @@ def when_forgotten(tell: Callable[[], None]) -> None:
 _listeners: list[Callable[[], None]] = []
 
 
-_schedules: dict[tuple[Pattern, Operands, Phase, str, int, DeviceModel, Path | None], Schedule] = {}
+_schedules: dict[tuple[KernelKey, Path], Schedule] = {}
 
 
-def _chosen(
-    pattern: Pattern,
-    operands: Operands,
-    phase: Phase,
-    lengths: str,
-    shape: Shape,
-    device: DeviceModel,
-    library: Path | None,
-) -> Schedule:
-    call = (pattern, operands, phase, lengths, shape.group, device, library)
-    if call not in _schedules:
-        tuned = _tuned(key(pattern, operands, shape, device), library or settings.library_path())
-        _schedules[call] = tuned or _environment(operands, phase, device)[0].default()
-    return _schedules[call]
+def _chosen(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceModel, library: Path) -> Schedule:
+    wanted = key(pattern, operands, shape, device)
+    if (wanted, library) not in _schedules:
+        built_in = _environment(operands, wanted.phase, device)[0].default()
+        _schedules[wanted, library] = _tuned(wanted, library) or built_in
+    return _schedules[wanted, library]
 
 
 def _tuned(wanted: KernelKey, library: Path) -> Schedule | None:
