@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from attncc.codegen.cpu.toolchain import compiler
 from attncc.device import CPU_ARCHES, host
 from attncc.report.record import Peak
 
@@ -36,21 +35,14 @@ LOOPS: Mapping[str, Loop] = {
 
 
 def peaks() -> tuple[Peak, ...]:
-    """The best of REPEATS for every loop this CPU can run; empty without a C compiler or on another architecture."""
-    return tuple(_measured(build())) if buildable() else ()
+    """The best of REPEATS for every loop this CPU can run; none where it is no x86. Raises NoCompiler."""
+    return tuple(_measured(_built())) if "avx2" in _arches() else ()
 
 
-def buildable() -> bool:
-    return "avx2" in _arches() and _compiler() is not None
-
-
-def build() -> ctypes.CDLL:
-    """Compiles peak.c and loads it."""
-    compiler = _compiler()
-    assert compiler is not None, "peak.c needs a C compiler"
+def _built() -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "peak.so"
-        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
+        subprocess.run([*compiler().command, "-O2", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
         return ctypes.CDLL(str(library))
 
 
@@ -61,12 +53,6 @@ def _measured(library: ctypes.CDLL) -> Iterator[Peak]:
         function = getattr(library, loop.function)
         function.argtypes, function.restype = [ctypes.c_long], ctypes.c_double
         yield Peak(instruction, max(function(loop.rounds) for _ in range(REPEATS)))
-
-
-def _compiler() -> str | None:
-    return next(
-        (path for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and (path := shutil.which(name))), None
-    )
 
 
 def _arches() -> tuple[str, ...]:

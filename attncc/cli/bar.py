@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.progress import Task as Shown
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from attncc.autotune.budget import Spending
@@ -20,17 +20,12 @@ WIDTH = 24
 class TuningBar:
     """A Progress of the tuner that draws to standard error, and only if that is a terminal."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=WIDTH),
-            TextColumn("{task.fields[tried]}  {task.fields[best]}"),
-            _Left(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bars.add_task("", visible=False, tried="", best="")
+    def __init__(self, tasks: int) -> None:
+        console = Console(stderr=True)
+        told = TextColumn("{task.fields[tried]}  {task.fields[best]}")
+        name, bar = TextColumn("{task.description}"), BarColumn(bar_width=WIDTH)
+        self._bars = Progress(name, bar, told, _Left(), console=console, disable=not console.is_terminal)
+        self._tasks, self._shown = tasks, 0
         self._legal = 0
 
     def __enter__(self) -> Self:
@@ -42,25 +37,29 @@ class TuningBar:
 
     def started(self, job: Job, legal: int, remembered: int) -> None:
         self._legal = legal
+        self._shown += 1
         known = f"{remembered} remembered" if remembered else "checking the default"
-        self._task = self._bars.add_task(str(job), total=1.0, tried=f"{legal} schedules", best=known)
+        description = f"{self._shown}/{self._tasks} {job}"
+        self._bars.add_task(description, total=1.0, tried=f"{legal} schedules", best=known, ends=None)
 
     def trial(self, trial: Trial, best: Trial | None, spending: Spending) -> None:
         found = "none works yet" if best is None else f"best {best.micros:,.0f} us ({1 / best.ratio:.2f} x default)"
-        done = max(spending.fraction(), min(1.0, spending.trials / max(1, self._legal)))
-        self._bars.update(self._task, completed=done, tried=f"{spending.trials} of {self._legal}", best=found)
+        done = min(1.0, max(spending.fraction(), spending.trials / max(1, self._legal)))
+        left = spending.seconds * (1 - done) / done if done else None
+        ends = None if left is None else time.monotonic() + left
+        self._update(done, tried=f"{spending.trials} of {self._legal}", best=found, ends=ends)
 
     def finished(self, entry: LibraryEntry) -> None:
-        self._bars.update(self._task, completed=1.0)
+        best = f"{entry.micros:,.0f} us ({entry.speedup:.2f} x default)"
+        self._update(1.0, tried=f"{entry.trials} tried", best=best, ends=None)
+
+    def _update(self, done: float, tried: str, best: str, ends: float | None) -> None:
+        self._bars.update(self._bars.task_ids[-1], completed=done, tried=tried, best=best, ends=ends)
 
 
-class _Left(TextColumn):
+class _Left(ProgressColumn):
     """What is left of the time, if the rest goes like what is done."""
 
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task: Shown) -> Text:
-        if task.finished or not task.completed or task.elapsed is None:
-            return Text("")
-        return Text(f"{task.elapsed * (1 - task.completed) / task.completed:,.0f} s left")
+    def render(self, task: Task) -> Text:
+        ends = task.fields["ends"]
+        return Text("" if ends is None else f"{max(0.0, ends - time.monotonic()):,.0f} s left")

@@ -11,7 +11,7 @@ from attncc import device, settings
 from attncc.device import DeviceModel
 from attncc.ir.schedule import DTYPES, DType, Shape
 
-FIELDS = "BATCH,Q_HEADS,KV_HEADS,Q_LEN,KV_LEN,HEAD_DIM"
+FIELDS = "B,HQ,HKV,TQ,TK,D"
 SHORT: Mapping[str, DType] = {
     "f32": "float32",
     "fp32": "float32",
@@ -22,7 +22,7 @@ SHORT: Mapping[str, DType] = {
 
 
 class ShapeParam(click.ParamType[Shape]):
-    """Six positive integers, as in `1,8,2,4096,4096,128`."""
+    """Batch, query heads, KV heads, q_len, kv_len, head_dim: six positive integers, as in `1,8,2,4096,4096,128`."""
 
     name = FIELDS
 

@@ -71,7 +71,7 @@ class Tuning:
 
     def _each(self, decide: Callable[[Call, KernelLibrary, Progress], TuneResult]) -> int:
         status = DONE
-        with KernelLibrary(self.library_path) as library, TuningBar() as bar:
+        with KernelLibrary(self.library_path) as library, TuningBar(len(self.calls)) as bar:
             for call in self.calls:
                 try:
                     self.done.append(decide(call, library, bar).entry)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 from importlib import metadata, util
 
 from attncc import device
+from attncc.codegen.cpu.toolchain import compiler
 from attncc.cpuinfo import processor
+from attncc.errors import NoCompiler
 from attncc.version import VERSION
 
 PACKAGES = ("torch", "triton", "numpy", "islpy")
@@ -32,12 +32,11 @@ def environment() -> tuple[tuple[str, str], ...]:
 
 
 def compiler_version() -> str | None:
-    """The first line of what the C compiler ($CC, cc, gcc or clang) says of itself; None without one."""
-    names = (os.environ.get("CC"), "cc", "gcc", "clang")
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
-    if found is None:
+    """What the C compiler that kernels are built with says of itself; None without one."""
+    try:
+        return compiler().version
+    except NoCompiler:
         return None
-    return subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
 def package_version(package: str) -> str | None:

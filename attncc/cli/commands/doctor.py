@@ -57,14 +57,16 @@ def _abilities(
         if compiler
         else "no C compiler: calls use PyTorch's dense attention; install gcc or clang"
     )
-    gpu = "Triton kernels for the GPU" if gpus else "no GPU here; name one with --target to generate and predict for it"
+    blind = bool(gpus and torch and torch.endswith("+cpu"))
+    there = "this PyTorch is built for CPUs only" if blind else "Triton kernels for the GPU"
+    gpu = there if gpus else "no GPU here; name one with --target to generate and predict for it"
     emulated = "Triton kernels in the interpreter, cross-compiled for named GPUs" if triton else "install triton"
     return {
         "show": (True, "from a pattern file to generated source, without torch"),
         "run on the CPU": (bool(compiler and torch), c if torch else "install torch"),
         "tune on the CPU": (bool(compiler and torch), c if torch else "install torch"),
         "check Triton kernels": (bool(triton and torch), emulated if torch else "install torch"),
-        "run on a GPU": (bool(gpus and triton and torch), gpu),
+        "run on a GPU": (bool(gpus and triton and torch and not blind), gpu),
     }
 
 

@@ -18,7 +18,7 @@ from attncc.report import record
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True)
 @library_option
 def command(bench: Path | None, out: Path, library_path: Path) -> None:
-    """Write reports/HARDWARE/README.md, for each hardware in the library; measures nothing."""
+    """Write tables and plots of what was measured, for each hardware."""
     # matplotlib is an extra, and slow to load.
     from attncc.report import page
 

@@ -54,7 +54,12 @@ class Request:
 @click.option(
     "--stage", type=click.Choice(["tiles", "spec", "pattern", "plan", "triton", "cpu", "ptx"]), default="tiles"
 )
-@click.option("--shape", type=ShapeParam(), default=DEFAULT_SHAPE, help="Sizes of the call.")
+@click.option(
+    "--shape",
+    type=ShapeParam(),
+    default=DEFAULT_SHAPE,
+    help="Batch, query and KV heads, query and KV length, head_dim.",
+)
 @click.option("--head", type=click.IntRange(min=0), default=0, show_default=True, help="Query head to draw.")
 @click.option(
     "--image", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the tiles into this PNG or SVG."

@@ -49,7 +49,14 @@ class BudgetParam(click.ParamType[Budget]):
 @click.argument("names", metavar="PATTERN...", nargs=-1, required=True)
 @device_option
 @target_option
-@click.option("--shape", "shapes", type=ShapeParam(), multiple=True, default=[DEFAULT_SHAPE], help="Repeatable.")
+@click.option(
+    "--shape",
+    "shapes",
+    type=ShapeParam(),
+    multiple=True,
+    default=[DEFAULT_SHAPE],
+    help="Batch, query and KV heads, query and KV length, head_dim; repeatable.",
+)
 @dtype_option
 @click.option(
     "--budget", type=BudgetParam(), help="For each pattern and shape; default 60 s, or 24trials with --target."
@@ -70,7 +77,7 @@ def command(
     overrides: tuple[tuple[str, int], ...],
     as_json: bool,
 ) -> int:
-    """Tune each PATTERN for each shape and keep the results in the library."""
+    """Find the fastest schedules and keep them in the library."""
     # PyTorch loads only for commands that run kernels.
     from attncc.cli.tuning import Call, Tuning
 
