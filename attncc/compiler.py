@@ -78,16 +78,16 @@ def when_forgotten(tell: Callable[[], None]) -> None:
 
 
 _listeners: list[Callable[[], None]] = []
-
-
 _schedules: dict[tuple[KernelKey, Path], Schedule] = {}
 
 
 def _chosen(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceModel, library: Path) -> Schedule:
     wanted = key(pattern, operands, shape, device)
     if (wanted, library) not in _schedules:
-        built_in = _environment(operands, wanted.phase, device)[0].default()
-        _schedules[wanted, library] = _tuned(wanted, library) or built_in
+        space, _ = _environment(operands, wanted.phase, device)
+        tuned = _tuned(wanted, library)
+        # Choices become source: what the knobs do not offer is not for us to compile, whoever stored it.
+        _schedules[wanted, library] = tuned if tuned in space.schedules() else space.default()
     return _schedules[wanted, library]
 
 
