@@ -87,7 +87,7 @@ def _chosen(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceMo
         space, _ = _environment(operands, wanted.phase, device)
         tuned = _tuned(wanted, library)
         # Choices become source: what the knobs do not offer is not for us to compile, whoever stored it.
-        _schedules[wanted, library] = tuned if tuned in space.schedules() else space.default()
+        _schedules[wanted, library] = tuned if tuned and tuned in space.schedules() else space.default()
     return _schedules[wanted, library]
 
 
