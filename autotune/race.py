@@ -41,10 +41,11 @@ class Lane:
 
     def timing(self) -> Timing:
         """`micros` is chosen so that `Timing.ratio` is the median of the ratios, not the ratio of medians."""
-        control = median(self.control)
-        micros = self.ratio() * control
-        spread = median(abs(sample - micros) for sample in self.micros)
-        return Timing(micros, spread, len(self.micros), control)
+        control, ratio = median(self.control), self.ratio()
+        if self.micros == self.control:
+            return Timing(control, median(abs(own - control) for own in self.micros), len(self.micros), control)
+        spread = median(abs(own / other - ratio) for own, other in zip(self.micros, self.control, strict=True))
+        return Timing(ratio * control, spread * control, len(self.micros), control)
 
 
 def race(

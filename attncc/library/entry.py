@@ -17,8 +17,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Medians over interleaved rounds. `control` is the default schedule's time in the same rounds, `spread` the median
-    absolute deviation of the time; all three in microseconds per call. `samples` counts rounds."""
+    """Medians over interleaved rounds, in microseconds per call. `control` is the default schedule's time in the same
+    rounds; `spread` the median absolute deviation, less what slowed the control too; `samples` counts rounds."""
 
     micros: float
     spread: float

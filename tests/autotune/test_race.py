@@ -85,9 +85,12 @@ def test_enough_ends_after_a_round_with_what_there_is() -> None:
     assert {outcome.samples for outcome in found.values() if isinstance(outcome, Timing)} == {3}
 
 
-def test_copies_of_one_kernel_stay_within_a_percent() -> None:
-    rng = random.Random(7)
-    for _ in range(20):
-        sampler = Replay({CONTROL: 100.0, schedule(32): 100.0})
-        sampler.noise = {s: [rng.lognormvariate(0, 0.01) for _ in range(CONFIRM.rounds)] for s in sampler.micros}
-        assert ratio(outcomes(sampler, [schedule(32)], CONFIRM)[schedule(32)]) == pytest.approx(1.0, abs=0.011)
+def test_the_spread_is_what_the_control_does_not_explain() -> None:
+    sampler = toy_times()
+    drift = [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]
+    sampler.noise = {CONTROL: list(drift), schedule(64): list(drift)}
+    found = outcomes(sampler, [CONTROL, schedule(64)], Rules(rounds=len(drift)))
+    assert [outcome.spread for outcome in found.values() if isinstance(outcome, Timing)] == [
+        pytest.approx(6000.0),
+        pytest.approx(0.0),
+    ]
