@@ -18,7 +18,7 @@ def load(source: KernelSource, folder: Path, variant: str = "") -> ModuleType:
     The folder must be private to the user. `variant` tells apart modules of one text.
     """
     path = folder / f"{source.entry}_{source.digest()}.py"
-    _keep(path, source.text)
+    keep(path, source.text)
     name = f"attncc_generated.{path.stem}{variant}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None, "a .py file has a loader"
@@ -29,7 +29,7 @@ def load(source: KernelSource, folder: Path, variant: str = "") -> ModuleType:
     return module
 
 
-def _keep(path: Path, text: str) -> None:
+def keep(path: Path, text: str) -> None:
     """Makes `path` hold `text`; a reader sees the whole text or none."""
     if path.exists() and path.read_bytes() == text.encode():
         return
