@@ -19,6 +19,7 @@ ENDING: Mapping[str, str] = {"cpu": "c", "triton": "py"}
 BF16 = Operands("bfloat16", 128)
 FLOAT = Operands("float32", 64)
 HOPPER = device.named("sm_90")
+AMX = DeviceModel("cpu", "any", "avx512_bf16+amx", 1, present=False)
 AVX512 = DeviceModel("cpu", "any", "avx512_bf16", 1, present=False)
 AVX2 = DeviceModel("cpu", "any", "avx2", 1, present=False)
 
@@ -37,7 +38,7 @@ class Golden:
 
     @property
     def path(self) -> Path:
-        stem = f"{self.pattern}_{self.device.arch}_{self.operands.dtype}_{self.operands.head_dim}"
+        stem = f"{self.pattern}_{self.device.arch.replace('+', '_')}_{self.operands.dtype}_{self.operands.head_dim}"
         return FOLDER / self.backend / f"{stem}.{ENDING[self.backend]}"
 
     def text(self) -> str:
@@ -53,6 +54,7 @@ CASES = (
     Golden("causal", BF16, HOPPER),
     Golden("a_shape", BF16, HOPPER),
     Golden("longgen", BF16, HOPPER),
+    Golden("causal", BF16, AMX),
     Golden("causal", BF16, AVX512),
     Golden("a_shape", BF16, AVX512),
     Golden("a_shape", FLOAT, AVX2),

@@ -25,12 +25,13 @@
 enum { SINK = 128, WINDOW = 1024 };
 
 /* Sizes of the tiles, in memory and in registers. */
-enum { HEAD_DIM = 64, BLOCK_M = 64, BLOCK_N = 192, KEYS = 6, QUERY_VECS = 2, ROWS = 6, COLUMN_VECS = 2 };
+enum { HEAD_DIM = 64, PADDED_DIM = 64, BLOCK_M = 64, BLOCK_N = 192, KEYS = 6, QUERY_VECS = 2, ROWS = 6, COLUMN_VECS = 2 };
 
 #define LOG2_E 1.4426950408889634f
 #define LN_2 0.6931471805599453f
 #define LOWEST -1e30f /* what row_max starts from; masked scores lie far below it */
 #define MASKED -1e36f
+#define LEAST_SCALE 1e-30f /* a scale of 0 must not make masked scores weigh something */
 #define PARALLEL_SCORES 65536 /* fewer scores than this are faster on one thread */
 
 enum { LANES = 8 };
@@ -76,26 +77,8 @@ static inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static inline int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
 
-static inline int64_t magnitude(int64_t a) { return a < 0 ? -a : a; }
-
 /* Division that rounds down; the divisor is positive. */
 static inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-
-static inline int64_t floor_mod(int64_t a, int64_t b) { return a - floor_div(a, b) * b; }
-
-/* Division of every lane that rounds down; the divisor is a positive constant. */
-#define FLOOR_DIV(a, b) ((a) / (b) + ((a) % (b) < 0))
-#define FLOOR_MOD(a, b) ((a) % (b) + (((a) % (b) < 0) & (b)))
-
-static inline ivec choose_lanes(ivec keep, ivec then, ivec otherwise) {
-    return (keep & then) | (~keep & otherwise);
-}
-
-static inline ivec lesser_lanes(ivec a, ivec b) { return choose_lanes(a < b, a, b); }
-
-static inline ivec greater_lanes(ivec a, ivec b) { return choose_lanes(a > b, a, b); }
-
-static inline ivec magnitude_lanes(ivec a) { return choose_lanes(a < 0, -a, a); }
 
 static const ivec LANE = {0, 1, 2, 3, 4, 5, 6, 7};
 
@@ -119,57 +102,31 @@ struct call {
     double scale;
 };
 
-/* What remains to be checked of the mask, for each kind of run. */
+/* What remains to be checked of the mask, by kind of run. */
 enum mask { FULL, Q_MINUS_KV_LT_WINDOW, KV_LE_Q };
 
 /* A query tile and the block of keys it is about to take in; lives on the stack of its thread. */
 struct block {
     _Alignas(64) float query[HEAD_DIM][BLOCK_M];
     float score[BLOCK_N + KEYS][BLOCK_M]; /* after weigh_scores: weights */
-    float acc[BLOCK_M][64];
-    float peak[BLOCK_M], row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];
+    float acc[BLOCK_M][PADDED_DIM];
+    float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];
     const float *value_row[BLOCK_N];
     const element *key, *value;
     const struct call *call;
     int64_t key_stride, value_stride, q_first, head, batch;
-    float scale;
+    float factor; /* from score to exponent of 2 */
     int rows, count;
 };
 
-static inline const float *key_row(struct block *block, const element *from, int slot) {
-    (void)block, (void)slot;
-    return from;
-}
-
-static inline const float *value_row(struct block *block, const element *from, int slot) {
-    (void)block, (void)slot;
-    return from;
-}
-
-/* The score of one key for LANES queries, times log2(e), from the product of their rows. */
-static inline vec finish(const struct block *block, vec product, int column, int64_t position, const enum mask mask) {
-    const vec score = product * splat(block->scale * LOG2_E);
-    const ivec q = spread(block->q_first + column) + LANE;
-    const ivec kv = spread(position);
-    switch (mask) {
-        case FULL:
-            break;
-        case Q_MINUS_KV_LT_WINDOW:
-            return where(q - kv < WINDOW, score, splat(MASKED));
-        case KV_LE_Q:
-            return where(kv <= q, score, splat(MASKED));
-    }
-    return score;
-}
-
-/* Scores of KEYS keys, scaled and masked, into KEYS rows of block->score. `last` is the last of them that exists; the
-   rows after it repeat it and are overwritten or never read. */
-static inline __attribute__((always_inline)) void score_keys(struct block *block, int at, int last, int64_t first,
-                                                              int64_t step, const enum mask mask) {
+/* Products of KEYS keys with all queries, into KEYS rows of block->score. `last` is the last key that exists; the rows
+   after it repeat it, and are overwritten or never read. */
+static inline void score_keys(struct block *block, int at, int last, int64_t first, int64_t step) {
     const float *row[KEYS];
     for (int k = 0; k < KEYS; k++) {
         const int64_t position = first + (k < last ? k : last) * step;
-        row[k] = key_row(block, block->key + position * block->key_stride, k);
+        const element *key = block->key + position * block->key_stride;
+        row[k] = key;
     }
     for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
         vec sum[KEYS][QUERY_VECS] = {0};
@@ -184,30 +141,33 @@ static inline __attribute__((always_inline)) void score_keys(struct block *block
                 }
             }
         }
-#pragma GCC unroll 4
-        for (int v = 0; v < QUERY_VECS; v++) {
-            const int column = lane + v * LANES;
-            vec peak = load(block->peak + column);
 #pragma GCC unroll 16
-            for (int k = 0; k < KEYS; k++) {
-                const int64_t position = first + (k < last ? k : last) * step;
-                const vec score = finish(block, sum[k][v], column, position, mask);
-                peak = larger(peak, score);
-                store(block->score[at + k] + column, score);
+        for (int k = 0; k < KEYS; k++) {
+#pragma GCC unroll 4
+            for (int v = 0; v < QUERY_VECS; v++) {
+                store(block->score[at + k] + lane + v * LANES, sum[k][v]);
             }
-            store(block->peak + column, peak);
         }
     }
 }
 
 /* Turns the scores of the block into weights: row_max, row_sum and rescale follow the running softmax. */
 static void weigh_scores(struct block *block) {
+    const vec factor = splat(block->factor);
     for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
-        vec row_max[QUERY_VECS], row_sum[QUERY_VECS];
+        vec row_max[QUERY_VECS], shift[QUERY_VECS], row_sum[QUERY_VECS];
+        for (int v = 0; v < QUERY_VECS; v++) {
+            row_max[v] = load(block->row_max + lane + v * LANES);
+        }
+        for (int key = 0; key < block->count; key++) {
+            for (int v = 0; v < QUERY_VECS; v++) {
+                row_max[v] = larger(row_max[v], load(block->score[key] + lane + v * LANES));
+            }
+        }
         for (int v = 0; v < QUERY_VECS; v++) {
             const int column = lane + v * LANES;
-            row_max[v] = load(block->peak + column);
-            const vec rescale = exp2_lanes(load(block->row_max + column) - row_max[v]);
+            shift[v] = row_max[v] * factor;
+            const vec rescale = exp2_lanes(load(block->row_max + column) * factor - shift[v]);
             row_sum[v] = load(block->row_sum + column) * rescale;
             store(block->row_max + column, row_max[v]);
             store(block->rescale + column, rescale);
@@ -215,7 +175,7 @@ static void weigh_scores(struct block *block) {
         for (int key = 0; key < block->count; key++) {
             for (int v = 0; v < QUERY_VECS; v++) {
                 float *score = block->score[key] + lane + v * LANES;
-                const vec weight = exp2_lanes(load(score) - row_max[v]);
+                const vec weight = exp2_lanes(load(score) * factor - shift[v]);
                 row_sum[v] += weight;
                 store(score, weight);
             }
@@ -280,6 +240,30 @@ static void absorb(struct block *block) {
     block->count = 0;
 }
 
+/* Puts MASKED in place of the scores that the mask leaves out, for `count` keys that join the block. */
+static inline void change_scores(struct block *block, int count, int64_t first, int64_t step
+                                 , const enum mask mask) {
+    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+        const ivec q = spread(block->q_first + lane) + LANE;
+        for (int i = 0; i < count; i++) {
+            float *place = block->score[block->count + i] + lane;
+            const ivec kv = spread(first + i * step);
+            const vec score = load(place);
+            switch (mask) {
+                case FULL:
+                    store(place, score);
+                    break;
+                case Q_MINUS_KV_LT_WINDOW:
+                    store(place, where(q - kv < WINDOW, score, splat(MASKED)));
+                    break;
+                case KV_LE_Q:
+                    store(place, where(kv <= q, score, splat(MASKED)));
+                    break;
+            }
+        }
+    }
+}
+
 /* Adds the keys first, first + step, ... below end to the block; a full block goes into acc. */
 static inline __attribute__((always_inline)) void visit(struct block *block, int64_t first, int64_t end, int64_t step,
                                                         const enum mask mask) {
@@ -288,11 +272,14 @@ static inline __attribute__((always_inline)) void visit(struct block *block, int
         const int room = BLOCK_N - block->count;
         const int count = left < room ? (int)left : room;
         for (int i = 0; i < count; i += KEYS) {
-            score_keys(block, block->count + i, count - 1 - i, first + i * step, step, mask);
+            score_keys(block, block->count + i, count - 1 - i, first + i * step, step);
+        }
+        if (mask != FULL) {
+            change_scores(block, count, first, step, mask);
         }
         for (int i = 0; i < count; i++) {
             const element *value = block->value + (first + i * step) * block->value_stride;
-            block->value_row[block->count + i] = value_row(block, value, block->count + i);
+            block->value_row[block->count + i] = value;
         }
         block->count += count;
         if (block->count == BLOCK_N) {
@@ -302,26 +289,28 @@ static inline __attribute__((always_inline)) void visit(struct block *block, int
     }
 }
 
-static void visit_full(struct block *block, int64_t first, int64_t end, int64_t step) {
+static __attribute__((noinline)) void visit_full(struct block *block, int64_t first, int64_t end, int64_t step) {
     visit(block, first, end, step, FULL);
 }
 
-static void visit_q_minus_kv_lt_window(struct block *block, int64_t first, int64_t end, int64_t step) {
+static __attribute__((noinline)) void visit_q_minus_kv_lt_window(struct block *block, int64_t first, int64_t end, int64_t step) {
     visit(block, first, end, step, Q_MINUS_KV_LT_WINDOW);
 }
 
-static void visit_kv_le_q(struct block *block, int64_t first, int64_t end, int64_t step) {
+static __attribute__((noinline)) void visit_kv_le_q(struct block *block, int64_t first, int64_t end, int64_t step) {
     visit(block, first, end, step, KV_LE_Q);
 }
 
-/* Transposes the query rows of the block, so that one vector holds LANES queries; missing rows are zero. */
+/* Transposes the query rows of the block, so that one vector holds LANES queries; missing rows are zero. A
+   negative scale becomes a positive one by changing the sign of the queries. */
 static void load_queries(struct block *block, const element *from, int64_t stride) {
+    const vec sign = splat(block->call->scale < 0 ? -1.0f : 1.0f);
     for (int row = 0; row < BLOCK_M; row++) {
         float wide[HEAD_DIM] = {0};
         if (row < block->rows) {
             for (int d = 0; d < HEAD_DIM; d += LANES) {
                 const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
-                store(wide + at, load_elements(from + row * stride + at));
+                store(wide + at, load_elements(from + row * stride + at) * sign);
             }
         }
         for (int d = 0; d < HEAD_DIM; d++) {
@@ -333,7 +322,6 @@ static void load_queries(struct block *block, const element *from, int64_t strid
 static void begin_rows(struct block *block) {
     memset(block->acc, 0, sizeof block->acc);
     for (int row = 0; row < BLOCK_M; row += LANES) {
-        store(block->peak + row, splat(LOWEST));
         store(block->row_max + row, splat(LOWEST));
         store(block->row_sum + row, splat(0.0f));
     }
@@ -348,7 +336,7 @@ static void finish_rows(struct block *block, element *out, float *lse) {
             const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
             store_elements(out + row * HEAD_DIM + at, load(block->acc[row] + at) * share);
         }
-        lse[row] = sum == 0.0f ? -INFINITY : (block->row_max[row] + log2f(sum)) * LN_2;
+        lse[row] = sum == 0.0f ? -INFINITY : (block->row_max[row] * block->factor + log2f(sum)) * LN_2;
     }
 }
 
@@ -368,12 +356,11 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int64_t
     block.q_first = q_first;
     block.head = head;
     block.batch = batch;
-    block.scale = (float)call->scale;
+    block.factor = fmaxf(fabsf((float)call->scale), LEAST_SCALE) * LOG2_E;
     block.rows = (int)(q_last - q_first + 1);
     block.count = 0;
     load_queries(&block, query + row * call->query_stride[2], call->query_stride[2]);
     begin_rows(&block);
-
     visit_full(&block, 0, lesser(SINK, q_first + 1), 1);
     visit_q_minus_kv_lt_window(&block, greater(SINK, q_first - WINDOW + 1), q_last - WINDOW + 1, 1);
     visit_full(&block, greater(SINK, q_last - WINDOW + 1), q_first + 1, 1);
