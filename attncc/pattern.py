@@ -118,6 +118,8 @@ def attention(
     multiple of kv_heads; all are float32, float16 or bfloat16. Returns out, like query, and, if asked for, lse, float32
     [batch, q_heads, q_len], the natural logarithm of each row's sum of exponentials. A row that keeps no key gives 0
     and -inf. `scale` is head_dim ** -0.5 unless given. Raises what is wrong with the arguments, see `attncc.check`.
+
+    Gradients go through out and lse; they are computed by PyTorch's own operators, block of rows by block of rows.
     """
     chosen = _chosen(pattern, inputs)
     out, lse = chosen.op(query, key, value, *chosen.values, scale=scale)
