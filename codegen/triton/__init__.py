@@ -12,8 +12,11 @@ __all__ = ["build", "emit", "phase", "space", "tiling", "toolchain"]
 
 
 def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
-    """The kernel for the GPU of this machine, which `device` describes; raises NoGpu and CompilationFailed."""
+    """The kernel for the GPU of this machine, which `device` describes.
+
+    Raises NoGpu, and CompilationFailed or NotCompilable.
+    """
     # Only here are PyTorch and Triton needed.
     from attncc.codegen.triton.build import build as compiled
 
-    return compiled(source)
+    return compiled(source, device)

@@ -10,15 +10,16 @@ from attncc.codegen.kernel import CompiledKernel, KernelSource
 from attncc.codegen.triton.launch import Launcher, options
 from attncc.codegen.triton.module import load
 from attncc.codegen.triton.program import arguments
-from attncc.errors import CompilationFailed, NoGpu
+from attncc.device import DeviceModel
+from attncc.errors import CompilationFailed, NoGpu, NotCompilable
 from attncc.settings import cache_dir
 
 
-def build(source: KernelSource) -> CompiledKernel:
+def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
     """The kernel, compiled for aligned tensors; Triton compiles again by itself at the first call with others.
 
-    Raises NoGpu, CompilationFailed if Triton refuses it or the GPU has too little shared memory, and what
-    `settings.cache_dir` raises.
+    Raises NoGpu, CompilationFailed if Triton refuses it, NotCompilable if it needs more shared memory than there is,
+    and what `settings.cache_dir` raises.
     """
     if not torch.cuda.is_available():
         raise NoGpu
@@ -27,7 +28,10 @@ def build(source: KernelSource) -> CompiledKernel:
         kernel = launcher.function.warmup(*_typical(launcher), grid=(1, 1, 1), **options(source.schedule))
     except (TritonError, RuntimeError, ValueError) as error:
         raise CompilationFailed(source.pattern, f"triton {triton.__version__}", str(error)) from error
-    _fits(source, kernel.metadata.shared)
+    most = triton.runtime.driver.active.utils.get_device_properties(torch.cuda.current_device())["max_shared_mem"]
+    if kernel.metadata.shared > most:
+        words = f"it needs {kernel.metadata.shared} bytes of shared memory of {most}; choose a smaller BLOCK_N"
+        raise NotCompilable(source.pattern, device.arch, words)
     return launcher
 
 
@@ -43,10 +47,3 @@ def _value(argument: str, element: torch.dtype) -> torch.dtype | int | float:
     if argument.endswith("_ptr"):
         return element
     return 1.0 if argument == "scale" else 4096
-
-
-def _fits(source: KernelSource, shared_bytes: int) -> None:
-    most = triton.runtime.driver.active.utils.get_device_properties(torch.cuda.current_device())["max_shared_mem"]
-    if shared_bytes > most:
-        words = f"it needs {shared_bytes} bytes of shared memory, and this GPU has {most}; choose a smaller BLOCK_N"
-        raise CompilationFailed(source.pattern, f"triton {triton.__version__}", words)

@@ -118,10 +118,10 @@ def _mend_interpreter() -> None:
 
     def patch_once(function: Callable[..., object]) -> object:
         seen = frozenset(name for name, found in function.__globals__.items() if found in (tl, tl.core))
-        if seen in patched:
-            return machine._LangPatchScope()
-        patched.add(seen)
-        return patch(function)
+        if seen not in patched:
+            patched.add(seen)
+            patch(function)
+        return machine._LangPatchScope()
 
     def tensor_patch(tensor: type, scope: machine._LangPatchScope) -> None:
         patch_tensor(tensor, scope)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import ModuleType
 from typing import Protocol, TypeAlias
 
@@ -19,6 +19,9 @@ from attncc.ir.schedule import Schedule
 
 #: Descriptors need rows and bases at multiples of so many bytes.
 DESCRIPTOR_ALIGNMENT = 16
+
+#: The second and third side of a grid hold no more than this.
+MOST_PROGRAMS = 65535
 
 Grid: TypeAlias = tuple[int, int, int]
 
@@ -51,6 +54,8 @@ class Launcher:
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(out, lse), see CompiledKernel."""
+        if query.shape[0] > MOST_PROGRAMS:
+            return self._in_parts(query, key, value, scale)
         if scale <= 0:
             query, scale = _positive(query, scale)
         if self.source.schedule["loads"] == "descriptor":
@@ -60,21 +65,19 @@ class Launcher:
         lse = query.new_empty(query.shape[:-1], dtype=torch.float32)
         pointers = [query, key, value, out, lse, *([_slopes(query.shape[1], query.device)] if self.slopes else [])]
         strides = [stride for tensor in (query, key, value, out) for stride in tensor.stride()[:3]]
-        q_len, kv_len, group = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
-        grid = (tiles(q_len, kv_len, self.source.schedule.number("BLOCK_M")), query.shape[1], query.shape[0])
+        sizes = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
+        grid = tiles(*sizes[:2], self.source.schedule.number("BLOCK_M")), query.shape[1], query.shape[0]
         with torch.cuda.device(query.device) if query.is_cuda else nullcontext():
-            self.function.run(
-                *pointers,
-                *strides,
-                q_len,
-                kv_len,
-                group,
-                scale,
-                grid=grid,
-                warmup=False,
-                **options(self.source.schedule),
-            )
+            launch = partial(self.function.run, grid=grid, warmup=False, **options(self.source.schedule))
+            launch(*pointers, *strides, *sizes, scale)
         return out, lse
+
+    def _in_parts(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        queries, keys, values = (tensor.split(MOST_PROGRAMS) for tensor in (query, key, value))
+        results = [self(*part, scale) for part in zip(queries, keys, values, strict=True)]
+        return torch.cat([out for out, _ in results]), torch.cat([lse for _, lse in results])
 
 
 def tiles(q_len: int, kv_len: int, block_m: int) -> int:
@@ -105,9 +108,8 @@ def _positive(query: torch.Tensor, scale: float) -> tuple[torch.Tensor, float]:
 def _described(tensor: torch.Tensor) -> torch.Tensor:
     """`tensor`, or a copy where a descriptor could not point to it."""
     unit = DESCRIPTOR_ALIGNMENT // tensor.element_size()
-    aligned = tensor.data_ptr() % DESCRIPTOR_ALIGNMENT == 0 and all(
-        stride % unit == 0 for stride in tensor.stride()[:3]
-    )
+    starts = (tensor.data_ptr() // tensor.element_size(), *tensor.stride()[:3])
+    aligned = all(start % unit == 0 for start in starts) and tensor.stride(2) >= tensor.shape[3]
     return tensor if aligned else tensor.clone(memory_format=torch.contiguous_format)
 
 

@@ -12,7 +12,7 @@ import pytest
 from attncc import compiler, device
 from attncc.codegen import triton
 from attncc.ir.pattern import Pattern
-from attncc.ir.schedule import DTYPES, Operands, Shape
+from attncc.ir.schedule import DTYPES, DType, Operands, Shape
 from tests.codegen.triton_samples import pattern, schedule, source
 from tests.house.tree import ROOT
 
@@ -78,7 +78,7 @@ def test_what_compilers_get_wrong_is_not_asked_for(word: str) -> None:
 
 @pytest.mark.parametrize("arch", ARCHES)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_built_in_schedules_are_in_their_space(arch: str, dtype: str) -> None:
+def test_built_in_schedules_are_in_their_space(arch: str, dtype: DType) -> None:
     hardware = device.named(arch)
     for head_dim in (16, 20, 64, 80, 96, 128, 192, 256):
         for phase in ("prefill", "decode"):
