@@ -15,6 +15,8 @@ from attncc.ref.tensors import evaluate
 
 #: Scores held at a time: 64 MiB in float32.
 MOST_SCORES = 2**24
+#: Rows taken at a time: few enough that neighbours share most of their keys, and other keys are left out.
+MOST_ROWS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,9 @@ class Rows:
 
 
 def blocks(pattern: Pattern, query: Tensor, key: Tensor) -> Iterator[Rows]:
-    """All rows of a call, in blocks whose scores take at most 64 MiB (one row at least)."""
+    """All rows of a call, in blocks of at most MOST_ROWS and MOST_SCORES (but one row at least)."""
     batch, q_heads, q_len, _ = query.shape
-    step = max(1, MOST_SCORES // (batch * q_heads * key.shape[2]))
+    step = max(1, min(MOST_ROWS, MOST_SCORES // (batch * q_heads * key.shape[2])))
     for start in range(0, q_len, step):
         yield _rows(pattern, query, key, start, min(q_len, start + step))
 
