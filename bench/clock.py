@@ -38,7 +38,7 @@ def interleave(calls: Mapping[str, Callable[[], object]], clock: Clock, rounds: 
     repeats = {name: _repeats(call, clock) for name, call in calls.items()}
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
-    for index in range(rounds):
+    for index in range(rounds if names else 0):
         turn = index % len(names)
         for name in names[turn:] + names[:turn]:
             seconds[name].append(_once(calls[name], clock, repeats[name]))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import TypeAlias, assert_never, cast
 
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask
 
 from attncc.codegen.exprs import Language, Printer
+from attncc.ir.alibi import slopes
 from attncc.ir.expr import names
-from attncc.ir.pattern import Pattern
+from attncc.ir.pattern import Alibi, Pattern, Scale, Softcap
 from attncc.ir.schedule import Shape
 from attncc.report.picture import TileKind, draw
 
-MaskMod = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+MaskMod: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+ScoreMod: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 BLOCK = 128
 
 #: Operators of tensors: `&` and `|` bind tighter than comparisons, so these need the parentheses.
@@ -53,6 +55,27 @@ def mask_mod(pattern: Pattern, shape: Shape) -> MaskMod:
     # The text is our own printer's output for a parsed expression, never a user's text.
     exec(source, scope)
     return cast(MaskMod, scope["keep"])
+
+
+def score_mod(pattern: Pattern, shape: Shape) -> ScoreMod | None:
+    """The score rules as the function a FlexAttention user would write; None without rules."""
+    slope = torch.tensor(slopes(shape.q_heads))
+    offset = shape.kv_len - shape.q_len
+
+    def change(score: Tensor, batch: Tensor, head: Tensor, q_index: Tensor, kv: Tensor) -> Tensor:
+        for rule in pattern.score:
+            match rule:
+                case Scale(factor):
+                    score = score * factor
+                case Softcap(cap):
+                    score = cap * torch.tanh(score / cap)
+                case Alibi():
+                    score = score - slope[head] * (q_index + offset - kv)
+                case _:
+                    assert_never(rule)
+        return score
+
+    return change if pattern.score else None
 
 
 def _minimum(left: Tensor, right: Tensor) -> Tensor:

@@ -68,12 +68,13 @@ def _sdpa_mask(problem: Problem) -> Call:
 
 def _flex(problem: Problem) -> Call:
     query, key, value, grouped = problem.query, problem.key, problem.value, problem.shape.group > 1
-    blocks = flex.block_mask(problem.pattern, problem.shape)
+    blocks = flex.block_mask(problem.pattern, problem.shape).to(query.device)
+    rules = flex.score_mod(problem.pattern, problem.shape)
     torch.compiler.reset()
     compiled = torch.compile(flex_attention, dynamic=False)
 
     def call() -> Tensor:
-        out = compiled(query, key, value, block_mask=blocks, enable_gqa=grouped)
+        out = compiled(query, key, value, score_mod=rules, block_mask=blocks, enable_gqa=grouped)
         assert isinstance(out, Tensor), "flex_attention returns one tensor unless asked for more"
         return out
 
@@ -84,6 +85,10 @@ def _always(problem: Problem) -> bool:
     return True
 
 
+def _has_no_rules(problem: Problem) -> bool:
+    return not problem.pattern.score
+
+
 def _is_causal(problem: Problem) -> bool:
     return problem.pattern.name == "causal" and problem.shape.q_len == problem.shape.kv_len
 
@@ -91,6 +96,6 @@ def _is_causal(problem: Problem) -> bool:
 PEERS: Mapping[str, Peer] = {
     "attncc": Peer(_attncc, _always),
     "sdpa causal": Peer(_sdpa_causal, _is_causal),
-    "sdpa mask": Peer(_sdpa_mask, _always),
+    "sdpa mask": Peer(_sdpa_mask, _has_no_rules),
     "flex": Peer(_flex, _always),
 }

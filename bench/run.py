@@ -107,7 +107,9 @@ def measure(case: Case, posed: Problem, threads: int, clock: Clock, rounds: int)
             try:
                 ready[name] = _ready(name, posed)
             except AttnccError as error:
-                yield Timing(case.name, name, threads, clock, PEERS[name].same_result(posed), reason=str(error))
+                yield Timing(
+                    case.name, name, threads, clock, PEERS[name].same_result(posed), reason=str(error).splitlines()[0]
+                )
         for name, found in interleave({name: one.call for name, one in ready.items()}, clock, rounds).items():
             same, error_norm = ready[name].same_result, ready[name].error
             yield Timing(case.name, name, threads, clock, same, found.micros, found.spread, found.samples, error_norm)
