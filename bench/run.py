@@ -14,7 +14,7 @@ from attncc.errors import AttnccError
 from attncc.report.environment import environment
 from attncc.report.page import DATA
 from attncc.report.record import Clock, Peak, Record, Timing, load
-from bench import cases, peak
+from bench import cases, overhead, peak, start
 from bench.cases import Case
 from bench.clock import interleave
 from bench.peers import PEERS, Call, Problem
@@ -45,7 +45,7 @@ class Plan:
 @click.option("--rounds", default=7, show_default=True, help="Interleaved rounds per case.")
 @click.option("--threads", "threads", type=int, multiple=True, default=(1, 2), show_default=True)
 @click.option("--only", default="", help="Only the cases whose name contains this.")
-@click.option("--setup/--no-setup", default=True, help="Also measure what a mask costs before its first kernel runs.")
+@click.option("--setup/--no-setup", default=True, help="Also measure what is not kernels: masks, first results, calls.")
 def main(
     out: Path | None,
     chosen: str,
@@ -69,7 +69,7 @@ def main(
         record = with_case(record, case, count, plan)
         record.save(path)
     if setup:
-        record = replace(record, setups=tuple(setups(chosen == "full")))
+        record = replace(record, setups=tuple(setups(chosen == "full")), costs=(*start.costs(), *overhead.costs()))
     replace(record, peaks=_best(found, peak.peaks() if found else ())).save(path)
     click.echo(f"wrote {path}")
 

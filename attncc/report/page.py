@@ -54,6 +54,9 @@ def _sections(name: str, found: Record | None, entries: Sequence[LibraryEntry]) 
 
 
 def _measured(found: Record) -> Iterator[str]:
+    yield "## At a glance"
+    yield "How many times longer the others take than attncc, over all workloads that both ran:"
+    yield tables.summary(found)
     if found.peaks:
         yield "## Ceilings, measured in the same run"
         yield tables.peaks(found.peaks)
@@ -67,6 +70,9 @@ def _measured(found: Record) -> Iterator[str]:
         yield "## Before the first kernel runs"
         yield "Working out which tiles a mask touches, once per length: time and index memory that kernels then read."
         yield tables.setups(found.setups)
+    if found.costs:
+        yield "## Around the kernels"
+        yield tables.costs(found.costs)
     yield "## The patterns"
     yield "\n".join(f'<img src="{TILES}/{pattern}.svg" width="32%" alt="{pattern}">' for pattern in _patterns(found))
 

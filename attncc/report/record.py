@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -73,6 +73,14 @@ class SetUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """Time that is not spent in a kernel: around a call, or before the first result."""
+
+    what: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A whole run. `environment` names everything that can change a time: CPU, compiler, versions, load."""
 
@@ -81,7 +89,8 @@ class Record:
     peaks: Sequence[Peak] = ()
     workloads: Sequence[Workload] = ()
     timings: Sequence[Timing] = ()
-    setups: Sequence[SetUp] = field(default=())
+    setups: Sequence[SetUp] = ()
+    costs: Sequence[Cost] = ()
 
     def save(self, path: Path) -> None:
         """Writes JSON, all or nothing."""
@@ -107,6 +116,7 @@ def load(path: Path) -> Record:
             ),
             timings=tuple(Timing(**timing) for timing in found["timings"]),
             setups=tuple(SetUp(**setup) for setup in found["setups"]),
+            costs=tuple(Cost(**cost) for cost in found["costs"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchFileUnreadable(path, str(error)) from error

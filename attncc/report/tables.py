@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 from typing import TypeAlias
 
 from tabulate import tabulate
 
 from attncc.ir.schedule import BYTES, DType
 from attncc.library.entry import LibraryEntry
-from attncc.report.record import Peak, Record, SetUp, Timing, Workload
+from attncc.report.record import Cost, Peak, Record, SetUp, Timing, Workload
 
 OURS = "attncc"
 Cells: TypeAlias = Sequence[str]
@@ -55,6 +56,33 @@ def against(record: Record, threads: int) -> str:
     return markdown(("workload", "attncc ms", *peers), rows)
 
 
+def summary(record: Record) -> str:
+    """For each number of threads, dtype and peer: how many times longer it takes, median, least and most."""
+    kinds = dict.fromkeys((timing.threads, work.dtype) for timing in record.timings for work in record.workloads)
+    rows = [
+        (
+            str(threads),
+            dtype,
+            peer,
+            f"{median(found):.2f} x",
+            f"{min(found):.2f} x",
+            f"{max(found):.2f} x",
+            str(len(found)),
+        )
+        for threads, dtype in sorted(kinds)
+        for peer in dict.fromkeys(timing.peer for timing in record.timings)
+        if peer != OURS and (found := _ratios(record, peer, threads, dtype))
+    ]
+    return markdown(("threads", "dtype", "peer", "median", "least", "most", "workloads"), rows)
+
+
+def _ratios(record: Record, peer: str, threads: int, dtype: DType) -> list[float]:
+    pairs = [
+        (_timing(record, work, peer, threads), own) for work, own in timed(record, OURS, threads) if work.dtype == dtype
+    ]
+    return [other.micros / own.micros for other, own in pairs if other and other.micros and own.micros]
+
+
 def timed(record: Record, peer: str, threads: int) -> Iterator[tuple[Workload, Timing]]:
     """Each workload that `peer` ran on so many threads, with its timing."""
     for work in record.workloads:
@@ -72,6 +100,11 @@ def setups(found: Sequence[SetUp]) -> str:
     """What a mask costs before its first kernel."""
     rows = [(setup.pattern, f"{setup.kv_len:,}", setup.peer, _seconds(setup), _bytes(setup)) for setup in found]
     return markdown(("pattern", "tokens", "made by", "time", "index memory"), rows)
+
+
+def costs(found: Sequence[Cost]) -> str:
+    """What a call costs around its kernel, and a process before its first result."""
+    return markdown(("", "time"), [(cost.what, _duration(cost.seconds)) for cost in found])
 
 
 def tuned(entries: Sequence[LibraryEntry]) -> str:
@@ -129,10 +162,14 @@ def _bandwidth(work: Workload, timing: Timing) -> str:
 
 
 def _ratio(record: Record, work: Workload, own: Timing, peer: str) -> str:
-    found = next((timing for other, timing in timed(record, peer, own.threads) if other == work), None)
+    found = _timing(record, work, peer, own.threads)
     if found is None or found.micros is None or own.micros is None:
         return found.reason or "-" if found else "-"
     return f"{found.micros / own.micros:.2f} x{'' if found.same_result else ' (denser result)'}"
+
+
+def _timing(record: Record, work: Workload, peer: str, threads: int) -> Timing | None:
+    return next((timing for other, timing in timed(record, peer, threads) if other == work), None)
 
 
 def _spread(timing: Timing) -> str:
@@ -142,7 +179,14 @@ def _spread(timing: Timing) -> str:
 def _seconds(setup: SetUp) -> str:
     if setup.seconds is None:
         return setup.reason or "-"
-    return f"{setup.seconds * 1000:.3g} ms" if setup.seconds < 1 else f"{setup.seconds:.3g} s"
+    return _duration(setup.seconds)
+
+
+def _duration(seconds: float) -> str:
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
 
 
 def _bytes(setup: SetUp) -> str:

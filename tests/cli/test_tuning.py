@@ -16,7 +16,7 @@ import pytest
 from attncc.ir.schedule import Shape
 from attncc.library.store import KernelLibrary
 from attncc.report.environment import environment
-from attncc.report.record import Peak, Record, SetUp, Timing, Workload, load
+from attncc.report.record import Cost, Peak, Record, SetUp, Timing, Workload, load
 from tests.cli.run import attncc
 
 SMALL = ("--shape", "1,2,1,96,96,64", "--dtype", "fp32", "--device", "cpu")
@@ -109,7 +109,7 @@ def test_report_reads_what_bench_wrote(tuned: Path, tmp_path: Path) -> None:
     arguments = ("--bench", str(tmp_path / "bench.json"), "--out", str(tmp_path / "reports"), "--library", str(tuned))
     page = Path(attncc("report", *arguments).out.splitlines()[0])
     text = page.read_text(encoding="utf-8")
-    for said in ("50%", "2.00 x", "3.00 x (denser result)", "create_block_mask", "not finished", "measured"):
+    for said in ("50%", "2.00 x", "3.00 x (denser result)", "create_block_mask", "4 us", "not finished", "measured"):
         assert said in text
     assert (page.parent / "threads_1.svg").exists()
     again = attncc("report", "--out", str(tmp_path / "reports"), "--library", str(tuned))
@@ -133,4 +133,12 @@ def _record() -> Record:
         Timing("causal", "sdpa causal", 1, "cpu", False, 30_000.0, 0.01, 7),
     )
     setups = (SetUp("create_block_mask", "causal", 131072, None, None, "not finished after 420 s"),)
-    return Record("some-cpu", environment(), (Peak("avx512 fma float32", 200.0),), (work,), timings, setups)
+    return Record(
+        "some-cpu",
+        environment(),
+        (Peak("avx512 fma float32", 200.0),),
+        (work,),
+        timings,
+        setups,
+        (Cost("one call", 4e-6),),
+    )
