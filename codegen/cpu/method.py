@@ -10,18 +10,20 @@ from attncc.codegen.cpu.parts import part
 from attncc.codegen.writer import Writer
 from attncc.ir.schedule import Operands
 
+PLAIN, TILED = "block->score[block->count + i] + lane", "block->score[lane / 16][block->count + i]"
 COMMON = "float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];"
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """`text` defines score_keys and absorb, `before` and `after` enclose a task, `clear` prepares its block. `value_row` is the C expression of what
-    is kept for the row of values at `value`."""
+    is kept for the row of values at `value`, `score` that of the place of a score."""
 
     fields: tuple[str, ...]
     text: tuple[str, ...]
     load_queries: str
     value_row: str
+    score: str
     before: tuple[str, ...] = ()
     clear: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
@@ -39,9 +41,9 @@ def uses_tiles(operands: Operands, isa: InstructionSet) -> bool:
 def _tiles(sizes: Mapping[str, int]) -> Method:
     fields = (
         "_Alignas(64) uint32_t query[PADDED_DIM / 2][BLOCK_M]; /* pairs of columns */",
-        "float score[BLOCK_N + KEYS][BLOCK_M];",
-        "element weight[BLOCK_N / 32][BLOCK_M][32];",
-        "uint32_t value_pair[BLOCK_N / 2][PADDED_DIM]; /* pairs of keys */",
+        "float score[BLOCK_M / 16][BLOCK_N + KEYS][16];",
+        "element weight[BLOCK_M / 32][BLOCK_N / 32][32][32];",
+        "uint32_t value_pair[PADDED_DIM / 32][BLOCK_N / 2][32]; /* pairs of keys */",
         "element key_copy[KEYS][PADDED_DIM];",
         "float acc[BLOCK_M][PADDED_DIM];",
         COMMON,
@@ -51,7 +53,7 @@ def _tiles(sizes: Mapping[str, int]) -> Method:
     text = tuple(part(name) for name in names)
     clear = ("memset(block.key_copy, 0, sizeof block.key_copy);",) if sizes["COPY_KEYS"] else ()
     return Method(
-        fields, text, "load_queries_pairs", "value", ("configure_tiles();",), clear, after=("_tile_release();",)
+        fields, text, "load_queries_pairs", "value", TILED, ("configure_tiles();",), clear, after=("_tile_release();",)
     )
 
 
@@ -69,8 +71,8 @@ def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) 
     scores = part("scores").replace("KEY_ROW", "key" if direct else "widen(block->wide_key[k], key)")
     text = (scores, part("weights"), part("values"), _absorb(isa, sizes))
     if direct:
-        return Method(fields, text, "load_queries", "value")
-    return Method(fields, (part("widen"), *text), "load_queries", "widen(block->wide_value[block->count + i], value)")
+        return Method(fields, text, "load_queries", "value", PLAIN)
+    return Method(fields, (part("widen"), *text), "load_queries", "widen(block->wide_value[block->count + i], value)", PLAIN)
 
 
 def _absorb(isa: InstructionSet, sizes: Mapping[str, int]) -> str:

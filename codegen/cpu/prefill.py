@@ -26,7 +26,7 @@ def prefill(plan: TilePlan, method: Method, entry: str) -> Iterator[str]:
     yield _block(plan, method)
     yield from method.text
     if masks or plan.pattern.score:
-        yield change_scores(plan.pattern.score, masks, CPrinter(LANES, name))
+        yield change_scores(plan.pattern.score, masks, CPrinter(LANES, name), method.score)
     yield _visit(plan, masks, method)
     if masks:
         yield from (_visit_one(mask) for mask in _kinds(plan, masks))

@@ -20,9 +20,11 @@ TILE_VALUES: Mapping[str, str] = {
 }
 
 
-def change_scores(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter) -> str:
+def change_scores(
+    rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter, place: str
+) -> str:
     """The function `change_scores`. With score rules it leaves scores in units of log 2, to be used as they are;
-    without, they stay plain products and the softmax multiplies by block->factor."""
+    without, they stay plain products and the softmax multiplies by block->factor. `place` is where score i lies."""
     writer = Writer()
     writer.line(f"/* {_purpose(rules, masks)} */")
     writer.line("static inline void change_scores(struct block *block, int count, int64_t first, int64_t step")
@@ -31,7 +33,7 @@ def change_scores(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], p
         with writer.block("for (int lane = 0; lane < BLOCK_M; lane += LANES) {", "}"):
             _constants(writer, rules, masks)
             with writer.block("for (int i = 0; i < count; i++) {", "}"):
-                _one_key(writer, rules, masks, printer)
+                _one_key(writer, rules, masks, printer, place)
     return writer.source()
 
 
@@ -54,9 +56,9 @@ def _constants(writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[Bool
 
 
 def _one_key(
-    writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter
+    writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter, place: str
 ) -> None:
-    writer.line("float *place = block->score[block->count + i] + lane;")
+    writer.line(f"float *place = {place};")
     if "kv" in _used(masks) or Alibi() in rules:
         writer.line("const ivec kv = spread(first + i * step);")
     writer.line("vec score = load(place);" if rules else "const vec score = load(place);")

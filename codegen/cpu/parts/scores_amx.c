@@ -26,9 +26,9 @@ static inline void score_keys(struct block *block, int at, int last, int64_t fir
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
-        _tile_stored(0, block->score[at] + lane, sizeof block->score[0]);
-        _tile_stored(1, block->score[at] + lane + 16, sizeof block->score[0]);
-        _tile_stored(2, block->score[at + 16] + lane, sizeof block->score[0]);
-        _tile_stored(3, block->score[at + 16] + lane + 16, sizeof block->score[0]);
+        _tile_stored(0, block->score[lane / 16][at], 64);
+        _tile_stored(1, block->score[lane / 16 + 1][at], 64);
+        _tile_stored(2, block->score[lane / 16][at + 16], 64);
+        _tile_stored(3, block->score[lane / 16 + 1][at + 16], 64);
     }
 }

@@ -3,7 +3,7 @@ static void complete(struct block *block) {
     static const element zeros[HEAD_DIM];
     for (; block->count % 32 != 0; block->count++) {
         for (int lane = 0; lane < BLOCK_M; lane += LANES) {
-            store(block->score[block->count] + lane, splat(MASKED));
+            store(block->score[lane / 16][block->count], splat(MASKED));
         }
         block->value_row[block->count] = zeros;
     }
@@ -15,15 +15,18 @@ static void pair_values(struct block *block) {
         const element *even = block->value_row[key], *odd = block->value_row[key + 1];
         for (int d = 0; d < HEAD_DIM; d += 32) {
             const __mmask32 columns = HEAD_DIM - d < 32 ? (1u << (HEAD_DIM - d) % 32) - 1 : 0xffffffff;
-            interleave(block->value_pair[key / 2] + d, even + d, odd + d, columns);
+            interleave(block->value_pair[d / 32][key / 2], even + d, odd + d, columns);
         }
     }
 }
 
-/* Multiplies acc by rescale, row by row. */
+/* Multiplies acc by rescale, passing over groups of rows whose rescale is 1. */
 static void rescale_rows(struct block *block) {
-    for (int row = 0; row < BLOCK_M; row++) {
-        if (block->rescale[row] != 1.0f) {
+    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+        if (_mm512_cmpneq_ps_mask(load(block->rescale + lane), splat(1.0f)) == 0) {
+            continue;
+        }
+        for (int row = lane; row < lane + LANES; row++) {
             const vec rescale = splat(block->rescale[row]);
             for (int d = 0; d < PADDED_DIM; d += LANES) {
                 store(block->acc[row] + d, load(block->acc[row] + d) * rescale);
@@ -41,12 +44,12 @@ static void add_values(struct block *block) {
             _tile_loadd(2, block->acc[row + 16] + d, sizeof block->acc[0]);
             _tile_loadd(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
             for (int key = 0; key < block->count; key += 32) {
-                _tile_loadd(4, block->weight[key / 32][row], sizeof block->weight[0][0]);
-                _tile_loadd(6, block->value_pair[key / 2] + d, sizeof block->value_pair[0]);
+                _tile_loadd(4, block->weight[row / 32][key / 32][0], 64);
+                _tile_loadd(6, block->value_pair[d / 32][key / 2], 128);
                 _tile_dpbf16ps(0, 4, 6);
-                _tile_loadd(7, block->value_pair[key / 2] + d + 16, sizeof block->value_pair[0]);
+                _tile_loadd(7, block->value_pair[d / 32][key / 2] + 16, 128);
                 _tile_dpbf16ps(1, 4, 7);
-                _tile_loadd(5, block->weight[key / 32][row + 16], sizeof block->weight[0][0]);
+                _tile_loadd(5, block->weight[row / 32][key / 32][16], 64);
                 _tile_dpbf16ps(2, 5, 6);
                 _tile_dpbf16ps(3, 5, 7);
             }

@@ -3,11 +3,12 @@
 static void weigh_scores(struct block *block) {
     const vec factor = splat(block->factor);
     for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+        const float (*score)[16] = block->score[lane / 16];
         const vec before = load(block->row_max + lane);
         vec row_max = before, other_max = before;
         for (int key = 0; key < block->count; key += 2) {
-            row_max = larger(row_max, load(block->score[key] + lane));
-            other_max = larger(other_max, load(block->score[key + 1] + lane));
+            row_max = larger(row_max, load(score[key]));
+            other_max = larger(other_max, load(score[key + 1]));
         }
         row_max = larger(row_max, other_max);
         const vec shift = row_max * factor;
@@ -17,8 +18,8 @@ static void weigh_scores(struct block *block) {
             __m512i weight[16];
 #pragma GCC unroll 16
             for (int i = 0; i < 16; i++) {
-                const vec even = exp2_lanes(load(block->score[key + 2 * i] + lane) * factor - shift);
-                const vec odd = exp2_lanes(load(block->score[key + 2 * i + 1] + lane) * factor - shift);
+                const vec even = exp2_lanes(load(score[key + 2 * i]) * factor - shift);
+                const vec odd = exp2_lanes(load(score[key + 2 * i + 1]) * factor - shift);
                 row_sum += even;
                 other_sum += odd;
                 weight[i] = pair(even, odd);
@@ -26,7 +27,7 @@ static void weigh_scores(struct block *block) {
             transpose(weight);
 #pragma GCC unroll 16
             for (int i = 0; i < 16; i++) {
-                _mm512_store_si512(block->weight[key / 32][lane + i], weight[i]);
+                _mm512_store_si512(block->weight[lane / 32][key / 32][lane % 32 + i], weight[i]);
             }
         }
         store(block->row_max + lane, row_max);
