@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attncc.library.entry import LibraryEntry
-from attncc.report import plots, record, tables
+from attncc.report import plots, record, speed, tables
 from attncc.report.environment import environment
 from attncc.report.picture import draw, tile_edge
-from attncc.report.record import Record
+from attncc.report.record import Clock, Record
 from attncc.spec import load, lower
 
 DATA, PAGE, TILES = "data.json", "README.md", "tiles"
@@ -60,8 +60,8 @@ def _measured(found: Record) -> Iterator[str]:
     if found.peaks:
         yield "## Ceilings, measured in the same run"
         yield tables.peaks(found.peaks)
-    for threads in sorted({timing.threads for timing in found.timings}):
-        yield f"## {'One thread, CPU time' if threads == 1 else f'{threads} threads, wall time'}"
+    for threads, clock in sorted({(timing.threads, timing.clock) for timing in found.timings}):
+        yield f"## {_heading(threads, clock)}"
         yield f"![useful GFLOP/s](threads_{threads}.svg)"
         yield tables.ours(found, threads)
         yield "How many times longer the others take:"
@@ -77,6 +77,12 @@ def _measured(found: Record) -> Iterator[str]:
     yield "\n".join(f'<img src="{TILES}/{pattern}.svg" width="32%" alt="{pattern}">' for pattern in _patterns(found))
 
 
+def _heading(threads: int, clock: Clock) -> str:
+    if clock == "cpu":
+        return "One thread, CPU time"
+    return "Wall time" if threads == 1 else f"{threads} threads, wall time"
+
+
 def _plots(home: Path, found: Record) -> None:
     for threads in sorted({timing.threads for timing in found.timings}):
         plots.save_bars(_bars(found, threads), "useful GFLOP/s", home / f"threads_{threads}.svg")
@@ -90,17 +96,16 @@ def _plots(home: Path, found: Record) -> None:
 
 def _bars(found: Record, threads: int) -> dict[str, dict[str, float]]:
     """Useful GFLOP/s of prompts by workload and peer; a denser result counts only what was asked for."""
-    peers = list(dict.fromkeys(timing.peer for timing in found.timings))
     bars: dict[str, dict[str, float]] = {}
-    for peer in peers:
-        for work, timing in tables.timed(found, peer, threads):
-            speed = tables.gflops(work, timing)
-            if speed is not None and work.shape.q_len > 1:
-                bars.setdefault(work.name, {})[peer] = speed
+    for peer in (speed.OURS, *speed.peers(found)):
+        for work, timing in speed.timed(found, peer, threads):
+            useful = speed.gflops(work, timing)
+            if useful is not None and work.shape.q_len > 1:
+                bars.setdefault(work.name, {})[peer] = useful
     return bars
 
 
 def _patterns(found: Record) -> list[str]:
     """Shipped patterns of the prompts that were measured, each once."""
-    prompts = (work.pattern for work in found.workloads if work.shape.q_len == work.shape.kv_len)
+    prompts = (work.pattern for work in found.workloads if work.shape.q_len > 1 and work.visited_pairs is not None)
     return [name for name in dict.fromkeys(prompts) if name in load.shipped()]
