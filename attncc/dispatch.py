@@ -41,6 +41,8 @@ class Operator:
         self._define(library, name)
         self.overload: torch._ops.OpOverload = getattr(torch.ops.attncc, name).default
         self.backward_overload: torch._ops.OpOverload = getattr(torch.ops.attncc, f"{name}_backward").default
+        # What the overload itself calls, a Python frame nearer.
+        self._below = cast(Callable[..., State], self.overload._op)
 
     def bound(self, params: tuple[int, ...]) -> Attend:
         """The pattern with these parameters in force. Raises BadParameter."""
@@ -67,7 +69,9 @@ class Operator:
         if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad):
             return derive(self, query, key, value, scale, params)
         with torch._C._AutoDispatchBelowAutograd():
-            return cast(State, self.overload(query, key, value, *params, scale=scale))
+            if scale is None:
+                return self._below(query, key, value, *params)
+            return self._below(query, key, value, *params, scale=scale)
 
     def forward_autocast(
         self, query: Tensor, key: Tensor, value: Tensor, *params: int, scale: float | None = None
