@@ -56,7 +56,7 @@ def test_a_failing_migration_changes_nothing(folder: Path) -> None:
 
 def test_no_database_at_all(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"not a database, whatever its name says" * 100)
-    with pytest.raises(LibraryDamaged, match=f"{FILE} is damaged.*attncc library prune --damaged"):
+    with pytest.raises(LibraryDamaged, match=f"{FILE} is damaged.*attncc library rescue"):
         KernelLibrary(tmp_path)
     rescued = rescue(tmp_path)
     assert rescued.decisions == 0
