@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn.attention.flex_attention import create_block_mask
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
 from attncc.errors import MaskTooComplex
 from attncc.ir.schedule import Shape
@@ -36,10 +36,11 @@ def test_flex_gets_the_same_mask_and_the_same_tiles(name: str) -> None:
     assert torch.equal(seen.expand_as(meant), meant)
 
 
-def _full(mask: flex.BlockMask) -> torch.Tensor:
+def _full(mask: BlockMask) -> torch.Tensor:
     """How many full tiles each query tile has."""
     assert mask.full_kv_num_blocks is not None
-    return mask.full_kv_num_blocks
+    counts: torch.Tensor = mask.full_kv_num_blocks
+    return counts
 
 
 @pytest.mark.parametrize("peer", ["attncc", "sdpa mask"])

@@ -18,7 +18,11 @@ from attncc.report.work import work
 from attncc.spec import load, lower
 from tests.cli.run import attncc
 
-DRAWN = (("a_shape", {"sink": 16, "window": 70}), ("sliding_window", {"window": 33}), ("dense", {}))
+DRAWN: tuple[tuple[str, dict[str, int]], ...] = (
+    ("a_shape", {"sink": 16, "window": 70}),
+    ("sliding_window", {"window": 33}),
+    ("dense", {}),
+)
 
 
 @pytest.mark.parametrize(("name", "params"), DRAWN)
