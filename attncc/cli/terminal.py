@@ -25,6 +25,6 @@ def lines(picture: Picture) -> Iterator[str]:
     counts = picture.counts()
     total = sum(counts.values())
     shares = "   ".join(f"{GLYPHS[kind]} {kind} {counts[kind] / total:.1%}" for kind in GLYPHS)
-    yield f"\n{total} tiles of {picture.tile} x {picture.tile}:   {shares}"
+    yield f"\n{total} tiles of {min(picture.tile, picture.shape.q_len)} x {picture.tile}:   {shares}"
     work, pairs = picture.work, picture.shape.q_len * picture.shape.kv_len
     yield f"{work.kept:,} of {pairs:,} pairs kept ({work.kept / pairs:.2%}); tile efficiency {work.efficiency:.1%}"

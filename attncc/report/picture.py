@@ -45,7 +45,7 @@ class Picture:
         """What is drawn, in one line."""
         params = ", ".join(f"{name}={value}" for name, value in self.pattern.params)
         sizes = f"{self.shape.q_len} queries x {self.shape.kv_len} keys"
-        return f"{self.pattern.name}({params}), {sizes}, head {self.head}"
+        return f"{self.pattern.name}{f'({params})' if params else ''}, {sizes}, head {self.head}"
 
 
 def draw(pattern: Pattern, shape: Shape, head: int, tile: int) -> Picture:

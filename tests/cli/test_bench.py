@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
@@ -9,8 +11,10 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 from attncc.errors import MaskTooComplex
 from attncc.ir.schedule import Shape
 from attncc.ref import dense
+from attncc.report.page import write
+from attncc.report.record import load as load_record
 from attncc.spec import load, lower
-from bench import cases, flex
+from bench import cases, flex, run
 from bench.cases import Case
 from bench.peers import PEERS
 from bench.problem import problem, sampled_error, workload
@@ -56,3 +60,18 @@ def test_cases_have_names_of_their_own() -> None:
     for chosen in (cases.full(2), cases.quick(2), cases.survey(), cases.gpu()):
         names = [case.name for case in chosen]
         assert len(names) == len(set(names))
+
+
+def test_a_run_becomes_a_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    small = Case("small", "causal", (), Shape(1, 2, 2, 96, 96, 64), "float32", ("attncc", "sdpa mask"))
+    monkeypatch.setattr(cases, "quick", lambda heads: (small,))
+    file = tmp_path / "data.json"
+    for more in ((), ("--append",)):
+        arguments = ["--out", str(file), "--no-setup", "--threads", "1", "--rounds", "2", *more]
+        run.main(arguments, standalone_mode=False)
+    record = load_record(file)
+    assert [(timing.peer, timing.clock) for timing in record.timings] == [("attncc", "cpu"), ("sdpa mask", "cpu")]
+    assert all(timing.micros and timing.error is not None for timing in record.timings)
+    page = write(tmp_path, record.device, record, ())
+    assert "One thread, CPU time" in page.read_text(encoding="utf-8")
