@@ -348,8 +348,8 @@ class CompilationFailed(AttnccError):
     def __init__(self, kernel: str, compiler: str, words: str) -> None:
         said = "\n".join(f"  {line}" for line in words.strip().splitlines()[:20])
         super().__init__(
-            f"{compiler} could not compile the kernel of '{kernel}'; check that it is complete and that the disk is not "
-            f"full, and report the rest of what it said:\n{said}"
+            f"{compiler} could not compile the kernel of '{kernel}'; check that it is complete and that the disk is "
+            f"not full, and report the rest of what it said:\n{said}"
         )
 
 
@@ -358,8 +358,8 @@ class InstructionsMissing(AttnccError):
 
     def __init__(self, kernel: str, arch: str, missing: Sequence[str]) -> None:
         super().__init__(
-            f"the kernel of '{kernel}' was generated for {arch}, but this CPU lacks {', '.join(missing)}; choose the arch "
-            "that `attncc doctor` names"
+            f"the kernel of '{kernel}' was generated for {arch}, but this CPU lacks {', '.join(missing)}; choose the "
+            "arch that `attncc doctor` names"
         )
 
 

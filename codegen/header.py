@@ -22,10 +22,11 @@ def header_lines(
     Same input, same lines: no date, no host, no path.
     """
     pattern = plan.pattern
+    made_for = f"{backend}, {phase}, {operands.dtype}, head_dim {operands.head_dim}"
     return [
         *_wrapped(f"{pattern.name}: {pattern.about}"),
         "",
-        f"{backend}, {phase}, {operands.dtype}, head_dim {operands.head_dim}; written by attncc {VERSION}. To write it again:",
+        f"{made_for}; written by attncc {VERSION}. To write it again:",
         *_wrapped(_command(pattern, operands, backend), indent="    "),
         "",
         *_wrapped(f"mask: {pattern.formula()}", hanging="      "),
