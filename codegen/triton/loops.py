@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -9,9 +10,11 @@ from attncc.codegen.triton.breaking import WIDTH, pieces
 from attncc.codegen.triton.exprs import TritonPrinter
 from attncc.codegen.triton.score import factor_text, rule_lines, sloped
 from attncc.codegen.writer import Writer
-from attncc.ir.expr import Add, BoolExpr, Int, IntExpr, Not, Sub, names
+from attncc.ir.expr import TRUE, Add, And, BoolExpr, Compare, Int, IntExpr, Not, Relation, Sub, names
 from attncc.ir.pattern import ScoreRule
 from attncc.ir.tile import Body, Branch, RangeLoop
+
+OPPOSITE: Mapping[Relation, Relation] = {"<": ">=", "<=": ">", "==": "!=", "!=": "==", ">=": "<", ">": "<="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,52 +34,47 @@ class TileText:
         return "HEAD_BLOCK" if self.padded else "HEAD_DIM"
 
     def body(self, w: Writer, nodes: Body) -> None:
-        """Writes `nodes`, one after the other."""
-        for node in nodes:
-            match node:
-                case RangeLoop():
-                    self._loop(w, node)
-                case Branch(condition, then, orelse):
-                    self._branch(w, condition, then, orelse)
-                case _:
-                    assert_never(node)
+        """Writes the loops of `nodes`, one after the other.
 
-    def _branch(self, w: Writer, condition: BoolExpr, then: Body, orelse: Body) -> None:
-        assert then or orelse, "a branch chooses between loops"
-        if not then:
-            self._branch(w, Not(condition), orelse, then)
+        A branch is written as loops that are empty where it is not taken: tiles in flight inside an `if` would get
+        shared memory of their own.
+        """
+        told: BoolExpr = TRUE
+        for where, loop in _flat(nodes, TRUE):
+            w.line()
+            w.line("# Full tiles." if loop.mask is None else "# Partial tiles.")
+            if where != TRUE and where != told:
+                self._here(w, where)
+            self._loop(w, loop, where)
+            told = where
+
+    def _here(self, w: Writer, where: BoolExpr) -> None:
+        line = f"here = {self.numbers(where)}"
+        if len(line) <= WIDTH:
+            w.line(line)
             return
-        opening = f"if {self.numbers(condition)}:"
-        if len(opening) > WIDTH:
-            with w.block("if ("):
-                w.lines("\n".join(pieces(self.numbers, condition)))
-            opening = "):"
-        with w.block(opening):
-            self.body(w, then)
-        if orelse:
-            with w.block("else:"):
-                self.body(w, orelse)
+        with w.block("here = (", ")"):
+            w.lines("\n".join(pieces(self.numbers, where)))
 
-    def _loop(self, w: Writer, loop: RangeLoop) -> None:
+    def _loop(self, w: Writer, loop: RangeLoop, where: BoolExpr) -> None:
         """A single tile stays a loop too: only in loops does Triton copy tiles to shared memory ahead of time."""
-        w.line("# Full tiles." if loop.mask is None else "# Partial tiles.")
-        with w.block(f"for unit in range({', '.join(self._bounds(w, loop))}):"):
+        with w.block(f"for unit in range({', '.join(self._bounds(w, loop, where != TRUE))}):"):
             if loop.sieve is None:
                 self._tile(w, loop)
                 return
             with w.block(f"if {self.numbers(loop.sieve)}:"):
                 self._tile(w, loop)
 
-    def _bounds(self, w: Writer, loop: RangeLoop) -> list[str]:
-        """The arguments of `range`; bounds too long for the line, and the place of a single tile, get a name first."""
+    def _bounds(self, w: Writer, loop: RangeLoop, guarded: bool) -> list[str]:
+        """The arguments of `range`; bounds that are long, guarded, or of a single tile, get a name first."""
         lo, hi, step = self.numbers(loop.lo), self.numbers(loop.hi), [str(loop.step)] if loop.step != 1 else []
-        if _single(loop):
+        single, long = _single(loop), len(lo) + len(hi) > WIDTH - len("for unit in range(, ):")
+        if (single or guarded or long) and not isinstance(loop.lo, Int):
             w.line(f"lo = {lo}")
-            return ["lo", "lo + 1"]
-        if len(lo) + len(hi) > WIDTH - len("for unit in range(, ):"):
-            w.line(f"lo = {lo}")
-            w.line(f"hi = {hi}")
-            return ["lo", "hi", *step]
+            lo, hi = "lo", "lo + 1" if single else hi
+        if guarded or (long and not single):
+            w.line(f"hi = tl.where(here, {hi}, {lo})" if guarded else f"hi = {hi}")
+            hi = "hi"
         return [hi] if lo == "0" and not step else [lo, hi, *step]
 
     def _tile(self, w: Writer, loop: RangeLoop) -> None:
@@ -116,6 +114,37 @@ class TileText:
         with w.block("keep = (", ")"):
             w.lines("\n".join(pieces(self.tiles, mask)))
         w.line('score = tl.where(keep, score, float("-inf"))')
+
+
+def _flat(nodes: Body, where: BoolExpr) -> Iterator[tuple[BoolExpr, RangeLoop]]:
+    """All loops, each with the condition under which it runs."""
+    for node in nodes:
+        match node:
+            case RangeLoop():
+                yield where, node
+            case Branch(condition, then, orelse):
+                yield from _flat(then, _both(where, condition))
+                yield from _flat(orelse, _both(where, _opposite(condition)))
+            case _:
+                assert_never(node)
+
+
+def _both(left: BoolExpr, right: BoolExpr) -> BoolExpr:
+    match right:
+        case _ if left == TRUE:
+            return right
+        case And(first, second):
+            return And(_both(left, first), second)
+        case _:
+            return And(left, right)
+
+
+def _opposite(condition: BoolExpr) -> BoolExpr:
+    match condition:
+        case Compare(relation, left, right):
+            return Compare(OPPOSITE[relation], left, right)
+        case _:
+            return Not(condition)
 
 
 def _single(loop: RangeLoop) -> bool:

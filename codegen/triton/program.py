@@ -80,7 +80,7 @@ def program(plan: TilePlan, tile: TileText, entry: str) -> str:
     with w.block(f"def {entry}("):
         w.lines("".join(f"{name},\n" for name in arguments(slopes)))
     with w.block("):"):
-        w.line('"""Attends from one query tile of one head; strides are in elements."""')
+        w.line('"""Attends from one query tile of one head; strides are in elements, scale is above 0."""')
         _opening(w, plan, tile)
         tile.body(w, plan.body)
         w.line()
@@ -103,7 +103,6 @@ def _opening(w: Writer, plan: TilePlan, tile: TileText) -> None:
     if sloped(tile.rules):
         w.line("slope = tl.load(slope_ptr + head)")
     w.lines(STATE.format(scale=scale_text(tile.rules), columns=tile.columns))
-    w.line()
 
 
 def _stored(tile: TileText) -> str:

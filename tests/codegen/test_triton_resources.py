@@ -43,6 +43,16 @@ def test_other_operands_do_not_spill_on_hopper(dtype: DType, head_dim: int) -> N
     assert built_in("sm_90", Operands(dtype, head_dim)).spill_bytes == 0
 
 
+def test_branches_cost_no_shared_memory() -> None:
+    """Loops of different branches never run at once, and share their buffers."""
+    operands, chosen = Operands("bfloat16", 64), schedule(64, 64, "descriptor", stages=3)
+    branches = pattern("kv <= q and (head < 4 or q - kv < 256 or kv < 64)")
+    plain, branching = (resources(source(of, operands, chosen), HOPPER) for of in (CAUSAL, branches))
+    assert isinstance(plain, Resources)
+    assert isinstance(branching, Resources)
+    assert branching.shared_bytes <= plain.shared_bytes + 1024
+
+
 def test_hopper_copies_tiles_with_descriptors_or_asynchronously() -> None:
     operands = Operands("bfloat16", 64)
     whole = resources(source(CAUSAL, operands, schedule(64, 64, "descriptor")), HOPPER)

@@ -68,7 +68,7 @@ def causal_forward(
     group,
     scale,
 ):
-    """Attends from one query tile of one head; strides are in elements."""
+    """Attends from one query tile of one head; strides are in elements, scale is above 0."""
     head = tl.program_id(1)
     batch = tl.program_id(2).to(tl.int64)
     offset = kv_len - q_len
@@ -106,6 +106,7 @@ def causal_forward(
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+
     # Partial tiles.
     lo = tl.maximum(0, floor_div(q_first + 1, BLOCK_N))
     hi = floor_div(q_last, BLOCK_N) + 1

@@ -78,7 +78,7 @@ def longgen_forward(
     group,
     scale,
 ):
-    """Attends from one query tile of one head; strides are in elements."""
+    """Attends from one query tile of one head; strides are in elements, scale is above 0."""
     head = tl.program_id(1)
     batch = tl.program_id(2).to(tl.int64)
     offset = kv_len - q_len
@@ -116,36 +116,43 @@ def longgen_forward(
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
-    if (
+
+    # Partial tiles.
+    here = (
         q_first >= 960
         and floor_mod(q_first, BLOCK_N) + q_last >= q_first + 64
         and floor_mod(q_first, 128) <= 63
-    ):
-        if (
-            64 * floor_mod(head + 2 * floor_div(q_first + 64, 128) + 1, 16) + q_first
-            >= 128 * floor_div(q_first + 64, 128) + 64
-        ):
-            # Partial tiles.
-            lo = 2 * floor_div(q_first, 128) - 15
-            for unit in range(lo, lo + 1):
-                start = unit * BLOCK_N
-                key = key_tiles.load([start, 0])
-                score = tl.dot(query, key.T)
-                kv = start + tl.arange(0, BLOCK_N)[None, :]
-                score = tl.where(floor_div(q, BLOCK) - kv // BLOCK < LOCAL, score, float("-inf"))
-                weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
-                value = value_tiles.load([start, 0])
-                acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
-        else:
-            # Full tiles.
-            lo = 16 * floor_div(q_first + 64 * head + 64, 1024) - head - 16
-            for unit in range(lo, lo + 1):
-                start = unit * BLOCK_N
-                key = key_tiles.load([start, 0])
-                score = tl.dot(query, key.T)
-                weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
-                value = value_tiles.load([start, 0])
-                acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+        and 64 * floor_mod(head + 2 * floor_div(q_first + 64, 128) + 1, 16) + q_first >= 128 * floor_div(q_first + 64, 128) + 64
+    )
+    lo = 2 * floor_div(q_first, 128) - 15
+    hi = tl.where(here, lo + 1, lo)
+    for unit in range(lo, hi):
+        start = unit * BLOCK_N
+        key = key_tiles.load([start, 0])
+        score = tl.dot(query, key.T)
+        kv = start + tl.arange(0, BLOCK_N)[None, :]
+        score = tl.where(floor_div(q, BLOCK) - kv // BLOCK < LOCAL, score, float("-inf"))
+        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+        value = value_tiles.load([start, 0])
+        acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+
+    # Full tiles.
+    here = (
+        q_first >= 960
+        and floor_mod(q_first, BLOCK_N) + q_last >= q_first + 64
+        and floor_mod(q_first, 128) <= 63
+        and 64 * floor_mod(head + 2 * floor_div(q_first + 64, 128) + 1, 16) + q_first < 128 * floor_div(q_first + 64, 128) + 64
+    )
+    lo = 16 * floor_div(q_first + 64 * head + 64, 1024) - head - 16
+    hi = tl.where(here, lo + 1, lo)
+    for unit in range(lo, hi):
+        start = unit * BLOCK_N
+        key = key_tiles.load([start, 0])
+        score = tl.dot(query, key.T)
+        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+        value = value_tiles.load([start, 0])
+        acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+
     # Full tiles.
     lo = tl.maximum(0, floor_div(q_last, BLOCK_N) - 15)
     hi = floor_div(q_first + 1, BLOCK_N)
@@ -156,6 +163,7 @@ def longgen_forward(
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+
     # Partial tiles.
     lo = tl.maximum(0, floor_div(q_first + 1, BLOCK_N))
     hi = floor_div(q_last, BLOCK_N) + 1
