@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from attncc.codegen.cpu.decode import decode
 from attncc.codegen.cpu.isa import SETS, InstructionSet
+from attncc.codegen.cpu.loops import mentioned
 from attncc.codegen.cpu.method import method, uses_tiles
-from attncc.codegen.cpu.numbers import LN_2, LOG2_E, exponential, parameters, sizes, tile_sizes
+from attncc.codegen.cpu.numbers import LN_2, LOG2_E, decode_sizes, exponential, parameters, sizes, tile_sizes
 from attncc.codegen.cpu.parts import part
 from attncc.codegen.cpu.prefill import prefill
 from attncc.codegen.cpu.prune import prune
@@ -28,7 +30,7 @@ LAYOUT = (
 def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> KernelSource:
     """The file as text. It exports one function, named attncc_<pattern>, that takes a `struct call`."""
     entry = f"attncc_{plan.pattern.name}"
-    pieces = [_header(plan, operands, phase, schedule), *_file(plan, operands, schedule, entry)]
+    pieces = [_header(plan, operands, phase, schedule), *_file(plan, operands, phase, schedule, entry)]
     text = prune("\n".join(pieces))
     return KernelSource("cpu", plan.pattern.name, operands, phase, schedule, entry, text)
 
@@ -38,10 +40,10 @@ def _header(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule
     return "\n".join([f"/* {first}", *(f"   {line}".rstrip() for line in rest)]) + " */\n"
 
 
-def _file(plan: TilePlan, operands: Operands, schedule: Schedule, entry: str) -> Iterator[str]:
+def _file(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule, entry: str) -> Iterator[str]:
     isa = SETS[str(schedule["isa"])]
-    tiles = uses_tiles(operands, isa)
-    numbers = tile_sizes(operands, schedule) if tiles else sizes(isa, operands, schedule)
+    tiles = phase == "prefill" and uses_tiles(operands, isa)
+    numbers, kernel = _kernel(plan, operands, phase, schedule, entry)
     yield _includes(isa, tiles)
     if params := parameters(plan.pattern):
         yield f"/* Parameters of the pattern. */\nenum {{ {_assignments(params)} }};\n"
@@ -49,7 +51,19 @@ def _file(plan: TilePlan, operands: Operands, schedule: Schedule, entry: str) ->
     yield part("floats").replace("LOG2_E_VALUE", LOG2_E).replace("LN_2_VALUE", LN_2)
     yield from _vectors(plan, operands, isa)
     yield part("call")
-    yield from prefill(plan, method(operands, isa, numbers), entry)
+    yield from kernel
+
+
+def _kernel(
+    plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule, entry: str
+) -> tuple[Mapping[str, int], Iterator[str]]:
+    isa = SETS[str(schedule["isa"])]
+    if phase == "decode":
+        numbers = decode_sizes(isa, operands, schedule, per_head="head" in mentioned(plan))
+        return numbers, decode(plan, isa, numbers, entry)
+    tiles = uses_tiles(operands, isa)
+    numbers = tile_sizes(operands, schedule) if tiles else sizes(isa, operands, schedule)
+    return numbers, prefill(plan, method(operands, isa, numbers), entry)
 
 
 def _vectors(plan: TilePlan, operands: Operands, isa: InstructionSet) -> Iterator[str]:
@@ -73,7 +87,7 @@ def _elements(operands: Operands, isa: InstructionSet) -> str:
 
 
 def _includes(isa: InstructionSet, tiles: bool) -> str:
-    lines = ["#include <math.h>", "#include <stdint.h>", "#include <string.h>"]
+    lines = ["#include <math.h>", "#include <stdint.h>", "#include <stdlib.h>", "#include <string.h>"]
     if isa.macro is None:
         return "\n".join(lines) + "\n"
     system = ["#include <sys/syscall.h>", "#include <unistd.h>"] if tiles else []

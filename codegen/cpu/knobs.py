@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from attncc.codegen.cpu.isa import SETS
+from collections.abc import Mapping
+
 from attncc.codegen.kernel import Phase
 from attncc.device import DeviceModel
-from attncc.ir.schedule import Knob, Operands, SearchSpace, Shape
+from attncc.ir.schedule import Knob, Operands, Schedule, SearchSpace, Shape
 from attncc.ir.tile import Tiling
-from attncc.ir.schedule import Schedule
 
-#: Queries of one KV head below which keys are split over threads instead.
-DECODE_ROWS = 4
+#: Most query rows of a head that the decode kernel serves faster than a query tile that they do not fill.
+DECODE_ROWS = 8
+
+#: For bfloat16, a plain set may beat one with bfloat16 products: where the products are slow, or work is mostly softmax.
+PLAINER: Mapping[str, str] = {"avx512_bf16+amx": "avx512", "avx512_bf16": "avx512"}
 
 
 def phase(shape: Shape) -> Phase:
     """`decode` for calls of a few query rows."""
-    return "prefill"
+    return "decode" if shape.q_len <= DECODE_ROWS else "prefill"
 
 
 def space(operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
-    """Instruction set, queries per tile, keys per block of the running softmax."""
-    isa = Knob("isa", (device.arch,), device.arch)
-    return SearchSpace((isa, Knob("block_m", (32, 64, 128), 64), Knob("block_n", (96, 192, 384), 192)))
+    """The knobs of one phase.
+
+    prefill: queries of a tile, keys of a block. decode: heads taken together, keys of a block, fewest keys worth a
+    split. Blocks of 96 keys keep the values of float32 in the first level of cache.
+    """
+    isa = _isa(operands, phase, device)
+    if phase == "decode":
+        return SearchSpace(
+            (isa, Knob("rows", (1, 4, 8), 4), Knob("block_n", (64, 128, 256), 128), Knob("split", (512, 2048), 512))
+        )
+    block_n = 96 if operands.dtype == "float32" else 192
+    return SearchSpace((isa, Knob("block_m", (32, 64, 128), 64), Knob("block_n", (96, 192, 384), block_n)))
 
 
 def tiling(phase: Phase, schedule: Schedule) -> Tiling:
-    """Query tiles of block_m rows; keys come as runs."""
-    return Tiling(schedule.number("block_m"), None)
+    """Query tiles of block_m rows, or single rows in decode; keys come as runs."""
+    return Tiling(1 if phase == "decode" else schedule.number("block_m"), None)
 
 
-def instruction_sets() -> tuple[str, ...]:
-    return tuple(SETS)
+def _isa(operands: Operands, phase: Phase, device: DeviceModel) -> Knob:
+    """The richest set of the device; another choice only where the operands could make a difference."""
+    plainer = PLAINER.get(device.arch)
+    if plainer is None:
+        return Knob("isa", (device.arch,), device.arch)
+    if phase == "decode" or operands.dtype != "bfloat16":
+        return Knob("isa", (plainer,), plainer)
+    return Knob("isa", (device.arch, plainer), device.arch)

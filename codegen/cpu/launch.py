@@ -22,7 +22,7 @@ class Launch:
     def __init__(self, source: KernelSource, path: Path) -> None:
         self.source = source
         self._entry = ctypes.CDLL(str(path))[source.entry]
-        self._entry.argtypes, self._entry.restype = (ctypes.c_char_p,), None
+        self._entry.argtypes, self._entry.restype = (ctypes.c_char_p,), ctypes.c_int
 
     def __call__(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
@@ -35,5 +35,7 @@ class Launch:
         pointers = (query.data_ptr(), key.data_ptr(), value.data_ptr(), out.data_ptr(), lse.data_ptr())
         strides = (*query.stride()[:3], *key.stride()[:3], *value.stride()[:3])
         threads = torch.get_num_threads()
-        self._entry(CALL.pack(*pointers, batch, q_heads, kv_heads, q_len, kv_len, *strides, threads, scale))
+        call = CALL.pack(*pointers, batch, q_heads, kv_heads, q_len, kv_len, *strides, threads, scale)
+        if self._entry(call) != 0:
+            raise MemoryError("attncc: no memory for the partial results of the splits")
         return out, lse

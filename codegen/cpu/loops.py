@@ -8,7 +8,7 @@ from typing import assert_never
 
 from attncc.codegen.cpu.exprs import CPrinter, macro
 from attncc.codegen.writer import Writer
-from attncc.ir.expr import Add, BoolExpr, Int, IntExpr, Min, Mul, Not, Var
+from attncc.ir.expr import Add, BoolExpr, Int, IntExpr, Min, Mul, Not, Var, names
 from attncc.ir.tile import Body, Branch, RangeLoop, TilePlan
 
 KV_LEN = Var("kv_len")
@@ -20,14 +20,34 @@ def mask_names(plan: TilePlan) -> Mapping[BoolExpr, str]:
     return {mask: macro(mask) or f"MASK_{chr(65 + at)}" for at, mask in enumerate(masks)}
 
 
+def mentioned(plan: TilePlan) -> frozenset[str]:
+    """Every name in a bound, a condition or a mask of the plan."""
+    return _mentioned(plan.body)
+
+
+def _mentioned(body: Body) -> frozenset[str]:
+    found: frozenset[str] = frozenset()
+    for node in body:
+        match node:
+            case Branch(condition, then, orelse):
+                found |= names(condition) | _mentioned(then) | _mentioned(orelse)
+            case RangeLoop(lo, hi, _, sieve, mask):
+                found |= frozenset[str]().union(*(names(expr) for expr in (lo, hi, sieve, mask) if expr is not None))
+            case _:
+                assert_never(node)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class LoopWriter:
-    """Writes bodies of `plan` into `writer`; the functions called are visit_full and visit_<mask>, all in lower case."""
+    """Writes bodies of `plan` into `writer`; the functions called are visit_full and visit_<mask>, all in lower case; `block` is the
+    pointer they are given."""
 
     writer: Writer
     printer: CPrinter
     plan: TilePlan
     masks: Mapping[BoolExpr, str]
+    block: str
 
     def body(self, body: Body) -> None:
         for node in body:
@@ -72,7 +92,7 @@ class LoopWriter:
         first, end = self._keys(lo), self._keys(hi)
         if loop.overhang:
             end = Min(end, KV_LEN)
-        self.writer.line(f"visit_{name}(&block, {self.printer(first)}, {self.printer(end)}, {step});")
+        self.writer.line(f"visit_{name}({self.block}, {self.printer(first)}, {self.printer(end)}, {step});")
 
     def _keys(self, units: IntExpr) -> IntExpr:
         return units if self.plan.width == 1 else Mul(units, Int(self.plan.width))

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 from attncc.codegen.cpu.isa import InstructionSet
 from attncc.codegen.cpu.parts import part
+from attncc.codegen.cpu.score import PREFILL, TILED, Lanes
 from attncc.codegen.writer import Writer
 from attncc.ir.schedule import Operands
 
-PLAIN, TILED = "block->score[block->count + i] + lane", "block->score[lane / 16][block->count + i]"
 COMMON = "float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];"
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """`text` defines score_keys and absorb, `before` and `after` enclose a task, `clear` prepares its block. `value_row` is the C expression of what
-    is kept for the row of values at `value`, `score` that of the place of a score."""
+    is kept for the row of values at `value`, `lanes` says what vectors of scores stand for."""
 
     fields: tuple[str, ...]
     text: tuple[str, ...]
     load_queries: str
     value_row: str
-    score: str
+    lanes: Lanes
     before: tuple[str, ...] = ()
     clear: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
@@ -71,8 +71,8 @@ def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) 
     scores = part("scores").replace("KEY_ROW", "key" if direct else "widen(block->wide_key[k], key)")
     text = (scores, part("weights"), part("values"), _absorb(isa, sizes))
     if direct:
-        return Method(fields, text, "load_queries", "value", PLAIN)
-    return Method(fields, (part("widen"), *text), "load_queries", "widen(block->wide_value[block->count + i], value)", PLAIN)
+        return Method(fields, text, "load_queries", "value", PREFILL)
+    return Method(fields, (part("widen"), *text), "load_queries", "widen(block->wide_value[block->count + i], value)", PREFILL)
 
 
 def _absorb(isa: InstructionSet, sizes: Mapping[str, int]) -> str:

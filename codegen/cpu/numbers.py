@@ -10,14 +10,14 @@ from attncc.ir.schedule import DType, Operands, Schedule
 
 LOG2_E, LN_2 = "1.4426950408889634f", "0.6931471805599453f"
 
-#: (2 ** x - 1) / x on [0, 1), lowest power first. Fitted for the least relative error of 2 ** x: 9e-8 and 9e-5. Weights
-#: are rounded to the element type, so the second serves the 16-bit types.
-EXACT = ("6.931513118e-01f", "2.401644501e-01f", "5.579991332e-02f", "9.017030019e-03f", "1.867130213e-03f")
-ROUGH = ("6.951167887e-01f", "2.276449812e-01f", "7.706705118e-02f")
+#: (2 ** x - 1) / x on [0, 1), lowest power first. Fitted for the least relative error of 2 ** x, which is 9e-8 and 1e-4,
+#: among those whose sum is 1, so that 2 ** x is exact where whole numbers meet. bfloat16 is rounder than the second.
+EXACT = ("6.931517388e-01f", "2.401592715e-01f", "5.581867596e-02f", "8.990995096e-03f", "1.879318648e-03f")
+ROUGH = ("6.954243475e-01f", "2.263076823e-01f", "7.826797018e-02f")
 EXPONENTIALS: Mapping[DType, tuple[str, ...]] = {"float32": EXACT, "float16": EXACT, "bfloat16": ROUGH}
 
 OURS = frozenset({"HEAD_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "QUERY_VECS", "ROWS", "COLUMN_VECS", "LANES", "FULL"})
-OURS |= {"PADDED_DIM", "COPY_KEYS", "LANE", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE", "PARALLEL_SCORES"}
+OURS |= {"PADDED_DIM", "SPLIT", "AHEAD", "COPY_KEYS", "LANE", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE", "PARALLEL_SCORES"}
 
 
 def constant(param: str) -> str:
@@ -63,6 +63,20 @@ def tile_sizes(operands: Operands, schedule: Schedule) -> Mapping[str, int]:
         "BLOCK_N": schedule.number("block_n"),
         "KEYS": 32,
         "COPY_KEYS": int(operands.head_dim % 32 != 0),
+    }
+
+
+def decode_sizes(isa: InstructionSet, operands: Operands, schedule: Schedule, per_head: bool) -> Mapping[str, int]:
+    """The same for kernels with columns in lanes; `per_head` if heads do not see the same keys."""
+    rows = 1 if per_head else schedule.number("rows")
+    return {
+        "HEAD_DIM": operands.head_dim,
+        "PADDED_DIM": _rounded(operands.head_dim, isa.lanes),
+        "ROWS": rows,
+        "BLOCK_N": schedule.number("block_n"),
+        "COLUMN_VECS": max(1, min(isa.columns, isa.sums // rows, operands.head_dim // isa.lanes)),
+        "SPLIT": schedule.number("split"),
+        "AHEAD": 16,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from attncc.codegen.cpu.exprs import CPrinter
@@ -10,9 +11,42 @@ from attncc.codegen.writer import Writer
 from attncc.ir.expr import BoolExpr, names
 from attncc.ir.pattern import Alibi, Scale, ScoreRule, Softcap
 
-#: Where a mask finds what stays the same for all keys.
-TILE_VALUES: Mapping[str, str] = {
-    "q": "spread(block->q_first + lane) + LANE",
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """What the lanes of a vector of scores stand for: the loops over such vectors, and in them, where a vector lies and
+    which queries, keys and slopes belong to it."""
+
+    outer: str
+    inner: str
+    place: str
+    q: str
+    kv: str
+    slope: str
+
+
+#: LANES queries and one key. AMX keeps the scores of 16 queries together.
+PREFILL = Lanes(
+    outer="for (int lane = 0; lane < BLOCK_M; lane += LANES) {",
+    inner="for (int i = 0; i < count; i++) {",
+    place="block->score[block->count + i] + lane",
+    q="spread(block->q_first + lane) + LANE",
+    kv="spread(first + i * step)",
+    slope="block->slope",
+)
+TILED = replace(PREFILL, place="block->score[lane / 16][block->count + i]")
+
+#: One query row and LANES keys.
+DECODE = Lanes(
+    outer="for (int r = 0; r < ROWS; r++) {",
+    inner="for (int i = 0; i < count; i += LANES) {",
+    place="block->score[r] + block->count + i",
+    q="spread(block->q)",
+    kv="spread(first + i * step) + LANE * (int32_t)step",
+    slope="block->slope[r]",
+)
+
+#: Where a mask finds what stays the same for all scores of a block.
+BLOCK_VALUES: Mapping[str, str] = {
     "head": "spread(block->head)",
     "batch": "spread(block->batch)",
     "q_len": "spread(block->call->q_len)",
@@ -21,20 +55,28 @@ TILE_VALUES: Mapping[str, str] = {
 
 
 def change_scores(
-    rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter, place: str
+    rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter, lanes: Lanes
 ) -> str:
     """The function `change_scores`. With score rules it leaves scores in units of log 2, to be used as they are;
-    without, they stay plain products and the softmax multiplies by block->factor. `place` is where score i lies."""
+    without, they stay plain products and the softmax multiplies by block->factor."""
     writer = Writer()
     writer.line(f"/* {_purpose(rules, masks)} */")
     writer.line("static inline void change_scores(struct block *block, int count, int64_t first, int64_t step")
     parameter = ", const enum mask mask) {" if masks else ") {"
     with writer.block(f"                                 {parameter}", "}"):
-        with writer.block("for (int lane = 0; lane < BLOCK_M; lane += LANES) {", "}"):
-            _constants(writer, rules, masks)
-            with writer.block("for (int i = 0; i < count; i++) {", "}"):
-                _one_key(writer, rules, masks, printer, place)
+        with writer.block(lanes.outer, "}"):
+            _constants(writer, rules, masks, lanes)
+            with writer.block(lanes.inner, "}"):
+                _one_vector(writer, rules, masks, printer, lanes)
     return writer.source()
+
+
+def factor(rules: tuple[ScoreRule, ...]) -> str:
+    """Statements that set the fields of `block` which hold the scale of the call."""
+    magnitude = "fmaxf(fabsf((float)call->scale), LEAST_SCALE)"
+    if rules:
+        return f"block.factor = 1.0f;\nblock.scale = {magnitude};"
+    return f"block.factor = {magnitude} * LOG2_E;"
 
 
 def _purpose(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str]) -> str:
@@ -48,23 +90,27 @@ def _used(masks: Mapping[BoolExpr, str]) -> frozenset[str]:
     return frozenset[str]().union(*(names(mask) for mask in masks))
 
 
-def _constants(writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str]) -> None:
+def _constants(
+    writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], lanes: Lanes
+) -> None:
     used = _used(masks)
-    for name, value in TILE_VALUES.items():
-        if name in used or (name == "q" and Alibi() in rules):
+    if "q" in used or Alibi() in rules:
+        writer.line(f"const ivec q = {lanes.q};")
+    for name, value in BLOCK_VALUES.items():
+        if name in used:
             writer.line(f"const ivec {name} = {value};")
 
 
-def _one_key(
-    writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter, place: str
+def _one_vector(
+    writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter, lanes: Lanes
 ) -> None:
-    writer.line(f"float *place = {place};")
+    writer.line(f"float *place = {lanes.place};")
     if "kv" in _used(masks) or Alibi() in rules:
-        writer.line("const ivec kv = spread(first + i * step);")
+        writer.line(f"const ivec kv = {lanes.kv};")
     writer.line("vec score = load(place);" if rules else "const vec score = load(place);")
     if rules:
         writer.line("score *= splat(block->scale);")
-        writer.lines("\n".join(_rule(rule) for rule in rules))
+        writer.lines("\n".join(_rule(rule, lanes) for rule in rules))
         writer.line("score *= splat(LOG2_E);")
     if not masks:
         writer.line("store(place, score);")
@@ -79,13 +125,13 @@ def _one_key(
             writer.line("    break;")
 
 
-def _rule(rule: ScoreRule) -> str:
+def _rule(rule: ScoreRule, lanes: Lanes) -> str:
     match rule:
         case Scale(factor):
             return f"score *= splat({factor!r}f);"
         case Softcap(cap):
             return f"score = splat({cap!r}f) * tanh_lanes(score / splat({cap!r}f));"
         case Alibi():
-            return "score -= splat(block->slope) * __builtin_convertvector(q - kv, vec);"
+            return f"score -= splat({lanes.slope}) * __builtin_convertvector(q - kv, vec);"
         case _:
             assert_never(rule)

@@ -12,7 +12,7 @@ block.value_stride = call->value_stride[2];
 block.q_first = q_first;
 block.head = head;
 block.batch = batch;
-block.factor = FACTOR;
+FACTOR
 block.rows = (int)(q_last - q_first + 1);
 block.count = 0;
 load_queries(&block, query + row * call->query_stride[2], call->query_stride[2]);

@@ -17,6 +17,20 @@ static inline vec where(ivec keep, vec then, vec otherwise) {
 
 static inline vec floor_lanes(vec x) { return _mm256_floor_ps(x); }
 
+static inline float sum_lanes(vec x) {
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    return _mm_cvtss_f32(sum) + _mm_cvtss_f32(_mm_movehdup_ps(sum));
+}
+
+static inline float max_lanes(vec x) {
+    float most = x[0];
+    for (int lane = 1; lane < LANES; lane++) {
+        most = fmaxf(most, x[lane]);
+    }
+    return most;
+}
+
 /* 2 ** x, split at floor(x); NaN stays NaN, and what is too small becomes 0. */
 static inline vec exp2_lanes(vec x) {
     const vec bounded = larger(splat(-127.0f), x);

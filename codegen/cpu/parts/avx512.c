@@ -17,6 +17,10 @@ static inline vec where(ivec keep, vec then, vec otherwise) {
 
 static inline vec floor_lanes(vec x) { return _mm512_floor_ps(x); }
 
+static inline float sum_lanes(vec x) { return _mm512_reduce_add_ps(x); }
+
+static inline float max_lanes(vec x) { return _mm512_reduce_max_ps(x); }
+
 /* 2 ** x, split at floor(x); NaN stays NaN, and what is too small becomes 0. */
 static inline vec exp2_lanes(vec x) {
     const vec fraction = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);

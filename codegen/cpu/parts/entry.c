@@ -1,5 +1,5 @@
-/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. */
-void ENTRY(const struct call *call) {
+/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. Returns 0. */
+int ENTRY(const struct call *call) {
     const int64_t first = floor_div(call->kv_len - call->q_len, BLOCK_M);
     const int64_t tiles = floor_div(call->kv_len - 1, BLOCK_M) - first + 1;
     const int64_t heads = call->batch * call->q_heads;
@@ -10,4 +10,5 @@ void ENTRY(const struct call *call) {
         const int64_t owner = task % heads;
         attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task / heads);
     }
+    return 0;
 }

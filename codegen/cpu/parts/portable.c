@@ -21,6 +21,10 @@ static inline vec floor_lanes(vec x) {
     return towards_zero + __builtin_convertvector(towards_zero > x, vec);
 }
 
+static inline float sum_lanes(vec x) { return x[0] + x[1] + (x[2] + x[3]); }
+
+static inline float max_lanes(vec x) { return fmaxf(fmaxf(x[0], x[1]), fmaxf(x[2], x[3])); }
+
 /* 2 ** x, split at floor(x); NaN stays NaN, and what is too small becomes 0. */
 static inline vec exp2_lanes(vec x) {
     const vec bounded = larger(splat(-127.0f), x);

@@ -1,14 +1,7 @@
 /* Adds the weighted values of the block to `rows` rows of acc, in `vecs` vectors of columns from `column` on. */
 static inline __attribute__((always_inline)) void add_values(struct block *block, int first_row, const int rows,
                                                              int column, const int vecs) {
-    vec sum[ROWS][COLUMN_VECS];
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 16
-        for (int v = 0; v < vecs; v++) {
-            sum[r][v] = load(block->acc[first_row + r] + column + v * LANES) * splat(block->rescale[first_row + r]);
-        }
-    }
+    vec sum[ROWS][COLUMN_VECS] = {0};
     for (int key = 0; key < block->count; key++) {
         const float *value = block->value_row[key] + column;
         const float *weight = block->score[key] + first_row;
@@ -23,9 +16,11 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
     }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
+        const vec rescale = splat(block->rescale[first_row + r]);
 #pragma GCC unroll 16
         for (int v = 0; v < vecs; v++) {
-            store(block->acc[first_row + r] + column + v * LANES, sum[r][v]);
+            float *acc = block->acc[first_row + r] + column + v * LANES;
+            store(acc, load(acc) * rescale + sum[r][v]);
         }
     }
 }

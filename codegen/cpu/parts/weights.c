@@ -14,10 +14,9 @@ static void weigh_scores(struct block *block) {
         for (int v = 0; v < QUERY_VECS; v++) {
             const int column = lane + v * LANES;
             shift[v] = row_max[v] * factor;
-            const vec rescale = exp2_lanes(load(block->row_max + column) * factor - shift[v]);
-            row_sum[v] = load(block->row_sum + column) * rescale;
+            row_sum[v] = splat(0.0f);
+            store(block->rescale + column, exp2_lanes((load(block->row_max + column) - row_max[v]) * factor));
             store(block->row_max + column, row_max[v]);
-            store(block->rescale + column, rescale);
         }
         for (int key = 0; key < block->count; key++) {
             for (int v = 0; v < QUERY_VECS; v++) {
@@ -28,7 +27,9 @@ static void weigh_scores(struct block *block) {
             }
         }
         for (int v = 0; v < QUERY_VECS; v++) {
-            store(block->row_sum + lane + v * LANES, row_sum[v]);
+            const int column = lane + v * LANES;
+            row_sum[v] += load(block->row_sum + column) * load(block->rescale + column);
+            store(block->row_sum + column, row_sum[v]);
         }
     }
 }

@@ -12,8 +12,8 @@ static void weigh_scores(struct block *block) {
         }
         row_max = larger(row_max, other_max);
         const vec shift = row_max * factor;
-        const vec rescale = exp2_lanes(before * factor - shift);
-        vec row_sum = load(block->row_sum + lane) * rescale, other_sum = splat(0.0f);
+        const vec rescale = exp2_lanes((before - row_max) * factor);
+        vec row_sum = splat(0.0f), other_sum = splat(0.0f);
         for (int key = 0; key < block->count; key += 32) {
             __m512i weight[16];
 #pragma GCC unroll 16
@@ -31,7 +31,7 @@ static void weigh_scores(struct block *block) {
             }
         }
         store(block->row_max + lane, row_max);
-        store(block->row_sum + lane, row_sum + other_sum);
+        store(block->row_sum + lane, load(block->row_sum + lane) * rescale + (row_sum + other_sum));
         store(block->rescale + lane, rescale);
     }
 }

@@ -1,0 +1,14 @@
+/* The query rows of one position that share a KV head, ROWS at a time, and the block of keys they are about to take in. */
+struct block {
+    _Alignas(64) float query[ROWS][PADDED_DIM];
+    float score[ROWS][BLOCK_N + LANES]; /* after weigh_scores: weights */
+    float acc[ROWS][PADDED_DIM];
+    float row_max[ROWS], row_sum[ROWS], rescale[ROWS];
+    const element *value_row[BLOCK_N];
+    const element *key, *value;
+    const struct call *call;
+    int64_t key_stride, value_stride, q, head, batch;
+    int64_t from, to, seen; /* which of the keys seen by the row belong to this split */
+    float factor; /* from score to exponent of 2 */
+    int count;
+};
