@@ -60,6 +60,7 @@ def _measured(found: Record) -> Iterator[str]:
     if found.peaks:
         yield "## Ceilings, measured in the same run"
         yield tables.peaks(found.peaks)
+        yield f"Fractions of peak are of {_yardsticks(found)}."
     for threads, clock in sorted({(timing.threads, timing.clock) for timing in found.timings}):
         yield f"## {_heading(threads, clock)}"
         yield f"![useful GFLOP/s](threads_{threads}.svg)"
@@ -75,6 +76,12 @@ def _measured(found: Record) -> Iterator[str]:
         yield tables.costs(found.costs)
     yield "## The patterns"
     yield "\n".join(f'<img src="{TILES}/{pattern}.svg" width="32%" alt="{pattern}">' for pattern in _patterns(found))
+
+
+def _yardsticks(found: Record) -> str:
+    dtypes = dict.fromkeys(work.dtype for work in found.workloads)
+    pairs = ((dtype, speed.yardstick(found, dtype)) for dtype in dtypes)
+    return ", ".join(f"`{peak.instruction}` for {dtype}" for dtype, peak in pairs if peak is not None)
 
 
 def _heading(threads: int, clock: Clock) -> str:

@@ -116,7 +116,7 @@ def load(path: Path) -> Record:
             ),
             timings=tuple(Timing(**timing) for timing in found["timings"]),
             setups=tuple(SetUp(**setup) for setup in found["setups"]),
-            costs=tuple(Cost(**cost) for cost in found["costs"]),
+            costs=tuple(Cost(**cost) for cost in found.get("costs", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchFileUnreadable(path, str(error)) from error

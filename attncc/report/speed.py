@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from attncc.ir.schedule import BYTES, DType
 from attncc.report.record import Peak, Record, Timing, Workload
@@ -15,6 +16,18 @@ YARDSTICKS: Mapping[DType, tuple[str, ...]] = {
     "float16": ("avx512 fma float32", "avx2 fma float32"),
     "bfloat16": ("amx bf16", "avx512 dpbf16", "avx512 fma float32", "avx2 fma float32"),
 }
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Kind:
+    """What workloads have in common when their ratios are summed up: prompts (or single queries), and the dtype."""
+
+    call: str
+    dtype: DType
+
+    @staticmethod
+    def of(work: Workload) -> Kind:
+        return Kind("prompt" if work.shape.q_len > 1 else "single query", work.dtype)
 
 
 def timed(record: Record, peer: str, threads: int) -> Iterator[tuple[Workload, Timing]]:
@@ -33,9 +46,9 @@ def peers(record: Record) -> list[str]:
     return [peer for peer in dict.fromkeys(timing.peer for timing in record.timings) if peer != OURS]
 
 
-def ratios(record: Record, peer: str, threads: int, dtype: DType) -> list[float]:
-    """How many times longer `peer` takes than attncc, for each workload that both ran."""
-    owns = [(work, own) for work, own in timed(record, OURS, threads) if work.dtype == dtype]
+def ratios(record: Record, peer: str, threads: int, kind: Kind) -> list[float]:
+    """How many times longer `peer` takes than attncc, for each workload of a kind that both ran."""
+    owns = [(work, own) for work, own in timed(record, OURS, threads) if kind == Kind.of(work)]
     pairs = [(timing_of(record, work, peer, threads), own) for work, own in owns]
     return [other.micros / own.micros for other, own in pairs if other and other.micros and own.micros]
 

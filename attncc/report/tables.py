@@ -12,6 +12,7 @@ from attncc.library.entry import LibraryEntry
 from attncc.report.record import Cost, Peak, Record, SetUp, Timing, Workload
 from attncc.report.speed import (
     OURS,
+    Kind,
     gflops,
     gigabytes_per_second,
     peers,
@@ -31,15 +32,23 @@ def markdown(headers: Cells, rows: Sequence[Cells]) -> str:
 
 
 def summary(record: Record) -> str:
-    """For each number of threads, dtype and peer: how many times longer it takes, median, least and most."""
-    kinds = dict.fromkeys((timing.threads, work.dtype) for timing in record.timings for work in record.workloads)
+    """For each number of threads, kind of call and peer: how many times longer it takes, median, least and most."""
+    threads = sorted({timing.threads for timing in record.timings})
     rows = [
-        (str(threads), dtype, peer, *(f"{pick(found):.2f} x" for pick in (median, min, max)), str(len(found)))
-        for threads, dtype in sorted(kinds)
+        (
+            str(count),
+            kind.call,
+            kind.dtype,
+            peer,
+            *(f"{pick(found):.2f} x" for pick in (median, min, max)),
+            str(len(found)),
+        )
+        for count in threads
+        for kind in sorted(set(map(Kind.of, record.workloads)))
         for peer in peers(record)
-        if (found := ratios(record, peer, threads, dtype))
+        if (found := ratios(record, peer, count, kind))
     ]
-    return markdown(("threads", "dtype", "peer", "median", "least", "most", "workloads"), rows)
+    return markdown(("threads", "call", "dtype", "peer", "median", "least", "most", "workloads"), rows)
 
 
 def ours(record: Record, threads: int) -> str:
