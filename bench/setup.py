@@ -56,8 +56,8 @@ def _plan(kv_len: int) -> SetUp:
 
 
 def index_bytes(plan: TilePlan) -> int:
-    """Bytes of index memory that a kernel of this plan reads: none, its loops are arithmetic."""
-    assert all(loop.step > 0 for loop in plan.loops()), "a plan is loops"
+    """Bytes of index memory that a kernel of this plan reads: none, the ends of its runs are arithmetic."""
+    assert all(run.first != run.stop for run in plan.runs()), "a plan is runs"
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A TilePlan as text: the loops that one query tile runs, as a person would write them."""
+"""A TilePlan as text: the runs of keys that one query tile visits, as a person would write them."""
 
 from __future__ import annotations
 
@@ -6,45 +6,37 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from attncc.ir.text import text
-from attncc.ir.tile import Body, Branch, RangeLoop, TilePlan
+from attncc.ir.tile import Body, Branch, Run, Strips, TilePlan
 
 INDENT = "    "
 
 
 def describe(plan: TilePlan) -> str:
-    """The plan, one loop a line, with what each loop still has to check."""
-    unit = (
-        "single keys"
-        if plan.width == 1
-        else f"units of {plan.width} keys: keys [unit * {plan.width}, (unit + 1) * {plan.width})"
+    """The plan, one run a line, with what each run still has to check."""
+    rows = f"{plan.tiling.block_m} rows (q_first .. q_last)"
+    return "\n".join(
+        [
+            *([f"note: {plan.note}"] if plan.note else []),
+            f"for each query tile of {rows}{', counted whole' if plan.aligned else ''}:",
+            *(f"{INDENT}{line}" for line in _body(plan.body)),
+        ]
     )
-    lines = [
-        f"for each query tile of {plan.block_m} rows (q_first .. q_last), over {unit}",
-        *(f"{INDENT}{line}" for line in _body(plan.body, "kv" if plan.width == 1 else "unit")),
-    ]
-    return "\n".join(lines)
 
 
-def _body(body: Body, index: str) -> Iterator[str]:
+def _body(body: Body) -> Iterator[str]:
     for node in body:
         match node:
-            case RangeLoop():
-                yield from _loop(node, index)
+            case Run(first, stop, mask):
+                what = "full" if mask is None else f"partial: check {text(mask)}"
+                yield f"keys [{text(first)}, {text(stop)}): {what}"
+            case Strips(lo, hi, step, inner):
+                yield f"for strip in range({text(lo)}, {text(hi)}{f', {step}' if step != 1 else ''}):"
+                yield from (f"{INDENT}{line}" for line in _body(inner))
             case Branch(condition, then, orelse):
                 yield f"if {text(condition)}:"
-                yield from (f"{INDENT}{line}" for line in _body(then, index))
+                yield from (f"{INDENT}{line}" for line in _body(then))
                 if orelse:
                     yield "else:"
-                    yield from (f"{INDENT}{line}" for line in _body(orelse, index))
+                    yield from (f"{INDENT}{line}" for line in _body(orelse))
             case _:
                 assert_never(node)
-
-
-def _loop(loop: RangeLoop, index: str) -> Iterator[str]:
-    step = f", {loop.step}" if loop.step != 1 else ""
-    sieve = f" if {text(loop.sieve)}" if loop.sieve is not None else ""
-    yield f"for {index} in range({text(loop.lo)}, {text(loop.hi)}{step}){sieve}:"
-    if loop.mask is None:
-        yield f"{INDENT}full: nothing to check"
-    else:
-        yield f"{INDENT}partial: check {text(loop.mask)}{', and kv < kv_len' if loop.overhang else ''}"

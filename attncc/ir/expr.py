@@ -13,8 +13,8 @@ SIZES = ("q_len", "kv_len")
 OWNERS = ("head", "batch")
 VARIABLES = POSITIONS + SIZES + OWNERS
 
-#: Names that exist only inside a TilePlan: first and last query row of the query tile, index of the key unit.
-Q_FIRST, Q_LAST, UNIT_INDEX = "q_first", "q_last", "unit"
+#: Names that exist only inside a TilePlan: first and last query row of the tile, index of a strip of keys.
+Q_FIRST, Q_LAST, STRIP = "q_first", "q_last", "strip"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The tiles of a pattern, as closed-form loops over key units for one query tile."""
+"""The tiles of a pattern: for one query tile, the runs of keys that its rows see, with closed-form ends."""
 
 from __future__ import annotations
 
@@ -12,66 +12,85 @@ from attncc.ir.pattern import Pattern
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """The tile shape a plan is made for. `width` None asks for runs of keys (width 1) where the mask allows it, and
-    for the widest unit that never needs a sieve or a partial unit where it does not."""
+    """The tile shape a plan is made for: `block_m` query rows, and steps of `block_n` keys inside a run.
+
+    A kernel that can end a run at any key plans with block_n = 1, whatever its own blocks are.
+    """
 
     block_m: int
-    width: int | None
+    block_n: int
 
 
 @dataclass(frozen=True, slots=True)
-class RangeLoop:
-    """`for unit in range(lo, hi, step)`: key unit `unit` covers keys [unit * width, (unit + 1) * width), cut at kv_len.
+class Run:
+    """Keys first, first + 1, ..., stop - 1; none when stop <= first.
 
-    `sieve` (over `unit`) leaves out the units inside the range that hold no key to visit; None keeps all.
-    `mask` (over q and kv) is what remains to check inside; None when every key is seen by every row of the tile.
-    `overhang` says that a unit of this loop can reach past kv_len; its keys there must not be read.
+    `mask` (over q and kv) is what remains to check inside; None when every row of the tile sees every key.
+    `bounded` says that a masked step which reaches past `stop` must check kv < stop too; otherwise the mask is false
+    there for up to block_n - 1 keys. An unmasked run is always bounded.
+    `joined` says of an unmasked run that an incomplete last step of it may be left to the next joined masked run in the
+    text, which begins at its end, unless it is empty, and whose mask is true on its last block_n - 1 keys.
     """
+
+    first: IntExpr
+    stop: IntExpr
+    mask: BoolExpr | None
+    bounded: bool
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Strips:
+    """`for strip in range(lo, hi, step): body`; the body may speak of `strip`."""
 
     lo: IntExpr
     hi: IntExpr
     step: int
-    sieve: BoolExpr | None
-    mask: BoolExpr | None
-    overhang: bool
+    body: Body
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """Chooses loops by a condition that is the same for the whole query tile (sizes, head, batch, q_first, q_last)."""
+    """Chooses by a condition over sizes, head, batch, q_first, q_last and, inside Strips, `strip`."""
 
     condition: BoolExpr
     then: Body
     orelse: Body
 
 
-Body: TypeAlias = tuple["RangeLoop | Branch", ...]
+Node: TypeAlias = "Run | Strips | Branch"
+Body: TypeAlias = tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TilePlan:
-    """Which keys each query tile visits, exactly: no key twice, no unit without a kept pair, no mask on a full unit.
+    """Which keys each query tile visits: no key twice, no key that no row sees, no mask where every row sees all.
 
     Query tiles are aligned to absolute positions: tile I holds the rows q of [I * block_m, (I + 1) * block_m) that
-    exist, that is with kv_len - q_len <= q < kv_len; q_first and q_last are the first and the last of them.
-    `width` is the number of keys of a unit: a tile width (BLOCK_N), or 1, when a loop is a run of keys.
+    exist, that is with kv_len - q_len <= q < kv_len. q_first and q_last are its first and last existing row; or, when
+    the plan is `aligned`, I * block_m and I * block_m + block_m - 1, and rows that do not exist count as if they did.
+    `note` says why the plan visits more than it should; empty when it does not.
     """
 
     pattern: Pattern
-    block_m: int
-    width: int
+    tiling: Tiling
+    aligned: bool
+    note: str
     body: Body
 
-    def loops(self) -> Iterator[RangeLoop]:
-        """Every loop of the plan, in the order of the text."""
-        yield from _loops(self.body)
+    def runs(self) -> Iterator[Run]:
+        """Every run of the plan, in the order of the text."""
+        return runs(self.body)
 
 
-def _loops(body: Body) -> Iterator[RangeLoop]:
+def runs(body: Body) -> Iterator[Run]:
+    """Every run of a body, in the order of the text."""
     for node in body:
         match node:
-            case RangeLoop():
+            case Run():
                 yield node
+            case Strips():
+                yield from runs(node.body)
             case Branch(_, then, orelse):
-                yield from _loops(then)
-                yield from _loops(orelse)
+                yield from runs(then)
+                yield from runs(orelse)

@@ -29,8 +29,9 @@ from attncc.ir.expr import (
     children,
     names,
 )
-from attncc.ir.tile import Body, Branch, RangeLoop
-from attncc.passes.linear import tidy
+from attncc.ir.linear import tidy
+from attncc.ir.tile import Body, Branch, Node, Run, Strips
+from attncc.passes.nest import Uneven
 
 #: The loops of the pattern for other values of its parameters.
 Replan = Callable[[Mapping[str, int]], Body]
@@ -38,7 +39,7 @@ Rewrite = Callable[[int], IntExpr]
 Change = Callable[[IntExpr], IntExpr]
 
 
-def named(body: Body, mask: BoolExpr, params: Mapping[str, int], width: int, replan: Replan) -> Body:
+def named(body: Body, mask: BoolExpr, params: Mapping[str, int], replan: Replan) -> Body:
     """The same loops, with every number that follows a parameter written in terms of it.
 
     A number follows a parameter when, in loops that are otherwise the same, it changes by a whole multiple of the
@@ -47,21 +48,13 @@ def named(body: Body, mask: BoolExpr, params: Mapping[str, int], width: int, rep
     numbers = _numbers(body)
     written: list[IntExpr] = [Int(number) for number in numbers]
     for name in sorted(params.keys() & names(mask)):
-        scales = _scales(mask, name)
-        unit = 1 if scales or params[name] % width else width
-        change = params[name] if scales else unit
-        others = _others(body, params, name, change, replan)
-        for at, other in enumerate(others):
-            times, rest = divmod(other - numbers[at], change // unit)
+        change = params[name] if _scales(mask, name) else 1
+        for at, other in enumerate(_others(body, params, name, change, replan)):
+            times, rest = divmod(other - numbers[at], change)
             if times and not rest and abs(times) <= 2 and isinstance(written[at], Int):
-                written[at] = _follows(name, times, unit, numbers[at] - times * (params[name] // unit))
+                written[at] = tidy(Add(Mul(Int(times), Param(name)), Int(numbers[at] - times * params[name])))
     filled = iter(written)
     return _bounds(_rewritten(body, lambda number: next(filled)), tidy)
-
-
-def _follows(name: str, times: int, unit: int, rest: int) -> IntExpr:
-    param: IntExpr = Param(name) if unit == 1 else FloorDiv(Param(name), Int(unit))
-    return tidy(Add(Mul(Int(times), param), Int(rest)))
 
 
 def _scales(mask: BoolExpr, name: str) -> bool:
@@ -86,7 +79,7 @@ def _others(body: Body, params: Mapping[str, int], name: str, change: int, repla
         return []
     try:
         other = replan({**params, name: params[name] + change})
-    except isl.Error:
+    except (Uneven, isl.Error):
         return []
     return _numbers(other) if _shape(other) == _shape(body) else []
 
@@ -107,21 +100,23 @@ def _numbers(body: Body) -> list[int]:
 
 
 def _rewritten(body: Body, rewrite: Rewrite) -> Body:
-    """The loops with every number of a bound, sieve or condition rewritten, in the order of the text."""
+    """The loops with every number of an end or condition rewritten, in the order of the text."""
     return _bounds(body, lambda bound: _number(bound, rewrite))
 
 
 def _bounds(body: Body, change: Change) -> Body:
-    """The loops with every integer expression of a bound, sieve or condition changed, in the order of the text."""
+    """The loops with every integer expression of an end or condition changed, in the order of the text."""
     return tuple(_node(node, change) for node in body)
 
 
-def _node(node: RangeLoop | Branch, change: Change) -> RangeLoop | Branch:
+def _node(node: Node, change: Change) -> Node:
     match node:
+        case Run(first, stop, mask, bounded, joined):
+            return Run(change(first), change(stop), mask, bounded, joined)
+        case Strips(lo, hi, step, body):
+            return Strips(change(lo), change(hi), step, _bounds(body, change))
         case Branch(condition, then, orelse):
             return Branch(_truth(condition, change), _bounds(then, change), _bounds(orelse, change))
-        case RangeLoop(lo, hi, step, sieve, mask, overhang):
-            return RangeLoop(change(lo), change(hi), step, sieve and _truth(sieve, change), mask, overhang)
 
 
 def _truth(expr: BoolExpr, change: Change) -> BoolExpr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import islpy as isl
 
 from attncc.ir.expr import FALSE, TRUE, And, BoolExpr, Compare, Or
-from attncc.passes.fold import conjunction, disjunction
+from attncc.ir.fold import conjunction, disjunction
 from attncc.passes.sets import Sets
 
 

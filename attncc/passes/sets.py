@@ -30,7 +30,7 @@ from attncc.ir.expr import (
     Sub,
     Var,
 )
-from attncc.passes.linear import tidy
+from attncc.ir.linear import tidy
 
 
 class Sets:

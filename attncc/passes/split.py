@@ -10,59 +10,78 @@ import islpy as isl
 from attncc.ir.expr import And, BoolExpr, Compare, Var, names
 from attncc.passes.sets import Sets
 
-#: isl stops with an error after this many steps, so that a hostile mask costs seconds and not the machine.
-STEPS = 2_000_000
+IN_BOUNDS = Compare("<", Var("kv"), Var("kv_len"))
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Sets of key units of one query tile, symbolic in the sizes and in the first and last row of the tile.
+    """Sets of keys of one query tile, symbolic in the sizes and in the first and last row of the tile.
 
-    `mask` is the mask together with `in_bounds` (kv < kv_len). `pairs` are all { [q, kv] } of a row of the tile and a
-    key from 0 on, `keep` those that the mask keeps. `units` maps { [kv] -> [unit] }. `full` and `partial` are disjoint
-    sets { [unit] }.
+    `sizes` is what holds of every tile. `pairs` are all { [q, kv] } of a row of the tile and a key from 0 on, `keep`
+    those that the mask keeps. `full` and `partial` are disjoint sets { [kv] }; they end at kv_len only where the mask
+    itself has no end, since keys from kv_len on are easily cut off a run.
     """
 
     sets: Sets
     mask: BoolExpr
-    in_bounds: BoolExpr
     sizes: isl.Set
     pairs: isl.Set
     keep: isl.Set
-    units: isl.Map
     full: isl.Set
     partial: isl.Set
 
 
-def split(mask: BoolExpr, params: Mapping[str, int], block_m: int, width: int) -> Split:
-    """The split of a folded mask for query tiles of `block_m` rows and units of `width` keys."""
+def split(mask: BoolExpr, params: Mapping[str, int], block_m: int, aligned: bool, steps: int) -> Split:
+    """The split of a folded mask for query tiles of `block_m` rows. isl.Error when it takes more than `steps`."""
+    sizes, pairs = _tile(mask, block_m, aligned, steps)
+    sets = Sets(pairs.get_space(), params)
+    found = _split(mask, sets, sizes, pairs)
+    if (found.full | found.partial).is_bounded():
+        return found
+    return _split(And(mask, IN_BOUNDS), sets, sizes, pairs)
+
+
+def touched(
+    mask: BoolExpr, params: Mapping[str, int], block_m: int, aligned: bool, steps: int
+) -> tuple[isl.Set, isl.Set]:
+    """What holds of every query tile, and the keys before kv_len that some row of it sees, full or not."""
+    sizes, pairs = _tile(mask, block_m, aligned, steps)
+    keep = Sets(pairs.get_space(), params).points(And(mask, IN_BOUNDS)) & pairs
+    return sizes, _keys_of(keep.coalesce()).intersect_params(sizes.params())
+
+
+def _tile(mask: BoolExpr, block_m: int, aligned: bool, steps: int) -> tuple[isl.Set, isl.Set]:
+    """What holds of every query tile, and the pairs of its rows and keys."""
     context = isl.Context()
-    context.set_max_operations(STEPS)
+    context.set_max_operations(steps)
     mentioned = names(mask)
     symbols = ["q_first", "q_last", "kv_len", *(name for name in ("q_len", "head", "batch") if name in mentioned)]
     declared = f"[{', '.join(symbols)}] ->"
-    known = " and ".join(_known(symbols, block_m))
+    known = " and ".join(_known(symbols, block_m, aligned))
     sizes = isl.Set.read_from_str(context, f"{declared} {{ : {known} }}")
     pairs = isl.Set.read_from_str(context, f"{declared} {{ [q, kv] : q_first <= q <= q_last and 0 <= kv and {known} }}")
-    units = isl.Map.read_from_str(context, f"{{ [kv] -> [unit] : {width} unit <= kv < {width} unit + {width} }}")
-    in_bounds = Compare("<", Var("kv"), Var("kv_len"))
-    bounded = And(mask, in_bounds)
-    sets = Sets(pairs.get_space(), params)
-    keep = (sets.points(bounded) & pairs).coalesce()
-    touched = _units_of(keep, units)
-    missed = _units_of((pairs - keep).coalesce(), units)
-    full, partial = (touched - missed).coalesce(), (touched & missed).coalesce()
-    return Split(sets, bounded, in_bounds, sizes, pairs, keep, units, full, partial)
+    return sizes, pairs
 
 
-def _known(symbols: list[str], block_m: int) -> list[str]:
-    """What holds of every query tile that has a row, see TilePlan; in isl's notation."""
-    same_tile = f"floor(q_first / {block_m}) = floor(q_last / {block_m})"
-    known = ["kv_len >= 1", "q_first <= q_last < kv_len", same_tile if block_m > 1 else "q_first = q_last"]
+def _split(mask: BoolExpr, sets: Sets, sizes: isl.Set, pairs: isl.Set) -> Split:
+    keep = (sets.points(mask) & pairs).coalesce()
+    seen, missed = _keys_of(keep), _keys_of((pairs - keep).coalesce())
+    full, partial = (seen - missed).coalesce(), (seen & missed).coalesce()
+    return Split(sets, mask, sizes, pairs, keep, full, partial)
+
+
+def _known(symbols: list[str], block_m: int, aligned: bool) -> list[str]:
+    """What holds of every query tile, see TilePlan; in isl's notation."""
+    if aligned:
+        known = ["q_first < kv_len", f"q_first mod {block_m} = 0", f"q_last = q_first + {block_m - 1}"]
+    else:
+        same_tile = f"floor(q_first / {block_m}) = floor(q_last / {block_m})"
+        known = ["q_first <= q_last < kv_len", same_tile if block_m > 1 else "q_first = q_last"]
+    known.append("kv_len >= 1")
     if "q_len" in symbols:
-        known.append("q_len >= 1 and q_first >= kv_len - q_len")
+        known.append("q_len >= 1 and q_first >= kv_len - q_len" if not aligned else "q_len >= 1")
     return known + [f"{name} >= 0" for name in ("head", "batch") if name in symbols]
 
 
-def _units_of(pairs: isl.Set, units: isl.Map) -> isl.Set:
-    return pairs.project_out(isl.dim_type.set, 0, 1).apply(units).coalesce()
+def _keys_of(pairs: isl.Set) -> isl.Set:
+    return pairs.project_out(isl.dim_type.set, 0, 1).coalesce()

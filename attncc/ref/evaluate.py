@@ -76,9 +76,9 @@ def truth(expr: BoolExpr, values: Mapping[str, Ints]) -> Bools:
         case Compare(relation, left, right):
             return _compare(relation, number(left, values), number(right, values))
         case And(left, right):
-            return np.asarray(np.logical_and(truth(left, values), truth(right, values)))
+            return truth(left, values) & truth(right, values)
         case Or(left, right):
-            return np.asarray(np.logical_or(truth(left, values), truth(right, values)))
+            return truth(left, values) | truth(right, values)
         case Not(operand):
             return np.logical_not(truth(operand, values))
         case _:
@@ -92,9 +92,9 @@ def _compare(relation: Relation, left: Ints, right: Ints) -> Bools:
         case "<=":
             return left <= right
         case "==":
-            return left == right
+            return np.equal(left, right)
         case "!=":
-            return left != right
+            return np.not_equal(left, right)
         case ">=":
             return left >= right
         case ">":

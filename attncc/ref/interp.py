@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from attncc.ir.alibi import slopes
-from attncc.ir.expr import Q_FIRST, Q_LAST, UNIT_INDEX
+from attncc.ir.expr import Q_FIRST, Q_LAST, STRIP
 from attncc.ir.pattern import Alibi, Pattern, Scale, Softcap
-from attncc.ir.tile import Body, Branch, RangeLoop, TilePlan
+from attncc.ir.tile import Body, Branch, Run, Strips, TilePlan
 from attncc.ref.evaluate import Bools, Ints, constants, number, truth
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -21,15 +21,16 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One unit of keys that one query tile looks at; `loop` is the loop of the plan that brought it there."""
+    """Keys first to stop - 1, looked at by one query tile; `run` is the run of the plan that they come from."""
 
-    unit: int
-    loop: RangeLoop
+    first: int
+    stop: int
+    run: Run
 
 
 @dataclass(frozen=True, slots=True)
 class QueryTile:
-    """Rows q_first to q_last (absolute positions, both included) and the units that they visit, in order."""
+    """Existing rows q_first to q_last (absolute positions, both included) and the runs of keys that they visit."""
 
     q_first: int
     q_last: int
@@ -37,14 +38,15 @@ class QueryTile:
 
 
 def visits(plan: TilePlan, q_len: int, kv_len: int, head: int = 0, batch: int = 0) -> Iterator[QueryTile]:
-    """What each query tile of one head visits."""
-    offset = kv_len - q_len
-    for tile in range(offset // plan.block_m, (kv_len - 1) // plan.block_m + 1):
-        q_first = max(offset, tile * plan.block_m)
-        q_last = min(kv_len, (tile + 1) * plan.block_m) - 1
+    """What each query tile of one head visits, in the order of the plan; empty runs are left out."""
+    offset, block_m = kv_len - q_len, plan.tiling.block_m
+    for tile in range(offset // block_m, (kv_len - 1) // block_m + 1):
+        start, stop = tile * block_m, (tile + 1) * block_m
+        q_first, q_last = max(offset, start), min(kv_len, stop) - 1
+        known = {Q_FIRST: q_first, Q_LAST: q_last, "head": head, "batch": batch}
+        known |= {Q_FIRST: start, Q_LAST: stop - 1} if plan.aligned else {}
         values = constants(plan.pattern, q_len, kv_len)
-        owners = {Q_FIRST: q_first, Q_LAST: q_last, "head": head, "batch": batch}
-        values |= {name: np.asarray(value, np.int64) for name, value in owners.items()}
+        values |= {name: np.asarray(value, np.int64) for name, value in known.items()}
         yield QueryTile(q_first, q_last, tuple(_visits(plan.body, values)))
 
 
@@ -53,15 +55,17 @@ def _visits(body: Body, values: Mapping[str, Ints]) -> Iterator[Visit]:
         match node:
             case Branch(condition, then, orelse):
                 yield from _visits(then if truth(condition, values) else orelse, values)
-            case RangeLoop(lo, hi, step):
-                units = np.arange(int(number(lo, values)), int(number(hi, values)), step)
-                if node.sieve is not None:
-                    units = units[np.broadcast_to(truth(node.sieve, {**values, UNIT_INDEX: units}), units.shape)]
-                yield from (Visit(int(unit), node) for unit in units)
+            case Strips(lo, hi, step, inner):
+                for strip in range(int(number(lo, values)), int(number(hi, values)), step):
+                    yield from _visits(inner, {**values, STRIP: np.asarray(strip, np.int64)})
+            case Run(first, stop):
+                start, end = int(number(first, values)), int(number(stop, values))
+                if start < end:
+                    yield Visit(start, end, node)
 
 
 def attend(plan: TilePlan, query: Floats, key: Floats, value: Floats, scale: float) -> tuple[Floats, Floats]:
-    """(out, lse) in float64, shapes as in `ref.dense.attention`, by the plan's loops and an online softmax."""
+    """(out, lse) in float64, shapes as in `ref.dense.attention`, by the plan's runs and an online softmax."""
     batch, q_heads, q_len, head_dim = query.shape
     kv_len, group = key.shape[2], q_heads // key.shape[1]
     out = np.full((batch, q_heads, q_len, head_dim), np.nan)
@@ -72,24 +76,23 @@ def attend(plan: TilePlan, query: Floats, key: Floats, value: Floats, scale: flo
             rows = slice(tile.q_first - (kv_len - q_len), tile.q_last - (kv_len - q_len) + 1)
             state = _State.empty(rows.stop - rows.start, head_dim)
             for visit in tile.visits:
-                seen = np.arange(visit.unit * plan.width, min((visit.unit + 1) * plan.width, kv_len))
+                seen = np.arange(visit.first, visit.stop)
                 score = query[b, h, rows] @ keys[seen].T * scale
                 score = _ruled(plan.pattern, score, tile, seen, slopes(q_heads)[h])
-                kept = residual(plan, tile, visit, q_len, kv_len, h, b)
+                kept = residual(plan, tile, visit.run, seen, q_len, kv_len, h, b)
                 state = state.add(np.where(kept, score, -np.inf), values[seen])
             out[b, h, rows], lse[b, h, rows] = state.result()
     return out, lse
 
 
 def residual(
-    plan: TilePlan, tile: QueryTile, visit: Visit, q_len: int, kv_len: int, head: int = 0, batch: int = 0
+    plan: TilePlan, tile: QueryTile, run: Run, seen: Ints, q_len: int, kv_len: int, head: int = 0, batch: int = 0
 ) -> Bools:
-    """What a kernel keeps of one visited unit: [rows, keys], all true where the loop has no mask."""
+    """What a kernel keeps of the keys `seen` of a run: [rows, keys], all true where the run has no mask."""
     rows = np.arange(tile.q_first, tile.q_last + 1)
-    seen = np.arange(visit.unit * plan.width, min((visit.unit + 1) * plan.width, kv_len))
     values = constants(plan.pattern, q_len, kv_len)
     values |= {"head": np.asarray(head), "batch": np.asarray(batch), "q": rows[:, None], "kv": seen}
-    kept = np.asarray(True) if visit.loop.mask is None else truth(visit.loop.mask, values)
+    kept = np.asarray(True) if run.mask is None else truth(run.mask, values)
     return np.broadcast_to(kept, (rows.size, seen.size))
 
 

@@ -6,15 +6,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from attncc import passes
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Shape
 from attncc.ir.tile import Tiling
 from attncc.ref import interp
+from attncc.ref.evaluate import Ints
 from attncc.ref.interp import QueryTile
 from attncc.report.work import Work, work
 
 TileKind: TypeAlias = Literal["empty", "partial", "full"]
+_KINDS: dict[str, TileKind] = {"empty": "empty", "partial": "partial", "full": "full"}
 SMALLEST_EDGE = 16
 
 
@@ -51,15 +55,24 @@ class Picture:
 def draw(pattern: Pattern, shape: Shape, head: int, tile: int) -> Picture:
     """The exact picture: full, partial and empty are those of the tile analysis, not of a sample."""
     plan = passes.run(pattern, Tiling(tile, tile))
-    columns = -(-shape.kv_len // tile)
-    rows = tuple(_row(found, columns) for found in interp.visits(plan, shape.q_len, shape.kv_len, head))
+    rows = tuple(_row(found, shape.kv_len, tile) for found in interp.visits(plan, shape.q_len, shape.kv_len, head))
     one_head = Shape(1, 1, 1, shape.q_len, shape.kv_len, shape.head_dim)
     return Picture(pattern, shape, head, tile, rows, work(plan, one_head, first_head=head))
 
 
-def _row(found: QueryTile, columns: int) -> TileRow:
-    kinds: dict[int, TileKind] = {visit.unit: "partial" if visit.loop.mask else "full" for visit in found.visits}
-    return TileRow(found.q_first, tuple(kinds.get(column, "empty") for column in range(columns)))
+def _row(found: QueryTile, kv_len: int, tile: int) -> TileRow:
+    visited, bare = (_marked(found, kv_len, tile, masked) for masked in ((True, False), (False,)))
+    sizes = np.diff(np.minimum(np.arange(len(visited) + 1) * tile, kv_len))
+    kinds = np.where(bare == sizes, "full", np.where(visited > 0, "partial", "empty"))
+    return TileRow(found.q_first, tuple(_KINDS[str(kind)] for kind in kinds))
+
+
+def _marked(found: QueryTile, kv_len: int, tile: int, masked: tuple[bool, ...]) -> Ints:
+    """How many keys of each tile are visited by runs that have a mask or have none."""
+    keys = np.zeros(-(-kv_len // tile) * tile, np.int64)
+    for visit in found.visits:
+        keys[visit.first : visit.stop] += (visit.run.mask is not None) in masked
+    return np.add.reduceat(keys, np.arange(0, keys.size, tile))
 
 
 def tile_edge(length: int, cells: int) -> int:

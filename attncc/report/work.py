@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from attncc.ir.expr import names
 from attncc.ir.schedule import Shape
-from attncc.ir.tile import RangeLoop, TilePlan
+from attncc.ir.tile import TilePlan
 from attncc.ref import interp
-from attncc.ref.evaluate import Ints, constants, truth
-from attncc.ref.interp import QueryTile
+from attncc.ref.interp import QueryTile, Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +41,13 @@ def _one(plan: TilePlan, shape: Shape, head: int, batch: int) -> Work:
     kept = visited = 0
     for tile in interp.visits(plan, shape.q_len, shape.kv_len, head, batch):
         rows = tile.q_last - tile.q_first + 1
-        for loop, keys in _keys(plan, tile, shape.kv_len):
-            visited += rows * keys.size
-            kept += rows * keys.size if loop.mask is None else _passing(plan, loop, tile, keys, shape, head, batch)
+        for visit in tile.visits:
+            pairs = rows * (visit.stop - visit.first)
+            visited += pairs
+            kept += pairs if visit.run.mask is None else _passing(plan, tile, visit, shape, head, batch)
     return Work(kept, visited)
 
 
-def _keys(plan: TilePlan, tile: QueryTile, kv_len: int) -> Iterator[tuple[RangeLoop, Ints]]:
-    for loop, visits in itertools.groupby(tile.visits, key=lambda visit: visit.loop):
-        units = np.fromiter((visit.unit for visit in visits), np.int64)
-        keys = (units[:, None] * plan.width + np.arange(plan.width)).ravel()
-        yield loop, keys[keys < kv_len]
-
-
-def _passing(
-    plan: TilePlan,
-    loop: RangeLoop,
-    tile: QueryTile,
-    keys: Ints,
-    shape: Shape,
-    head: int,
-    batch: int,
-) -> int:
-    assert loop.mask is not None, "a loop without a mask keeps every pair"
-    values = constants(plan.pattern, shape.q_len, shape.kv_len)
-    values |= {"head": np.asarray(head), "batch": np.asarray(batch), "kv": keys}
-    values["q"] = np.arange(tile.q_first, tile.q_last + 1)[:, None]
-    kept = truth(loop.mask, values)
-    return int(np.broadcast_to(kept, (tile.q_last - tile.q_first + 1, keys.size)).sum())
+def _passing(plan: TilePlan, tile: QueryTile, visit: Visit, shape: Shape, head: int, batch: int) -> int:
+    keys = np.arange(visit.first, visit.stop)
+    return int(interp.residual(plan, tile, visit.run, keys, shape.q_len, shape.kv_len, head, batch).sum())

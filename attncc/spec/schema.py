@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from attncc.ir.expr import Q_FIRST, Q_LAST, UNIT_INDEX, VARIABLES
+from attncc.ir.expr import Q_FIRST, Q_LAST, STRIP, VARIABLES
 from attncc.ir.pattern import Alibi, Combine, Scale, ScoreRule, Softcap
 from attncc.spec.document import Scalar
 from attncc.spec.grammar import LATER_INPUTS, LATER_SELECT, WORDS
@@ -20,7 +20,7 @@ Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool"
 IDENTIFIER = "[a-z][a-z0-9_]{0,63}"
 IDENTIFIER_WORDS = "small letters, digits and '_', at most 64, a letter first"
 #: Names that mean something already.
-RESERVED = (*VARIABLES, *WORDS, Q_FIRST, Q_LAST, UNIT_INDEX)
+RESERVED = (*VARIABLES, *WORDS, Q_FIRST, Q_LAST, STRIP)
 #: Score factors outside this leave float32.
 SMALLEST_FACTOR, LARGEST_FACTOR = 1e-30, 1e30
 

@@ -91,7 +91,7 @@ def _absorb(isa: InstructionSet, sizes: Mapping[str, int]) -> str:
 def _visit_keys(plan: TilePlan, masks: Mapping[BoolExpr, str], name: Callable[[str], str]) -> str:
     """The loops of the plan for a tile of one row."""
     loops = Writer()
-    LoopWriter(loops, CPrinter(SCALARS, lambda word: PLACES.get(word, name(word))), plan, masks, "block").body(plan.body)
+    LoopWriter(loops, CPrinter(SCALARS, lambda word: PLACES.get(word, name(word))), masks, "block").body(plan.body)
     writer = Writer()
     writer.line("/* The runs of keys that the row sees. */")
     with writer.block("static void visit_keys(struct block *block) {", "}"):

@@ -38,7 +38,7 @@ def space(operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
 
 def tiling(phase: Phase, schedule: Schedule) -> Tiling:
     """Query tiles of block_m rows, or single rows in decode; keys come as runs."""
-    return Tiling(1 if phase == "decode" else schedule.number("block_m"), None)
+    return Tiling(1 if phase == "decode" else schedule.number("block_m"), 1)
 
 
 def _isa(operands: Operands, phase: Phase, device: DeviceModel) -> Knob:

@@ -12,7 +12,7 @@ from attncc.codegen.cpu.parts import part
 from attncc.codegen.cpu.score import change_scores, factor
 from attncc.codegen.cpu.visits import enumeration, visits
 from attncc.codegen.writer import Writer
-from attncc.ir.expr import BoolExpr
+from attncc.ir.expr import Q_FIRST, Q_LAST, BoolExpr
 from attncc.ir.pattern import Alibi
 from attncc.ir.tile import TilePlan
 
@@ -55,12 +55,10 @@ def _attend(plan: TilePlan, masks: Mapping[BoolExpr, str], method: Method, name:
     writer.line("/* One task: the rows of one query tile of one head, and the runs of keys that they see. */")
     opening = "static void attend(const struct call *call, int64_t batch, int64_t head, int64_t tile) {"
     with writer.block(opening, "}"):
-        loops = Writer()
-        LoopWriter(loops, CPrinter(SCALARS, name), plan, masks, "&block").body(plan.body)
         writer.lines("\n".join(method.before))
         writer.lines(_begin(plan))
         writer.lines("\n".join((*method.clear, "")))
-        writer.lines(loops.source())
+        writer.lines(_runs(plan, masks, name))
         writer.lines(part("attend_end"))
         writer.lines("\n".join(method.after))
     return writer.source()
@@ -69,3 +67,14 @@ def _attend(plan: TilePlan, masks: Mapping[BoolExpr, str], method: Method, name:
 def _begin(plan: TilePlan) -> str:
     slope = "block.slope = slope_of(head, call->q_heads);\n" if Alibi() in plan.pattern.score else ""
     return part("attend_begin").replace("FACTOR\n", factor(plan.pattern.score) + "\n" + slope)
+
+
+def _runs(plan: TilePlan, masks: Mapping[BoolExpr, str], name: Callable[[str], str]) -> str:
+    """The visits of the plan; an aligned one speaks of whole query tiles, whatever rows exist."""
+    ends = {Q_FIRST: "tile * BLOCK_M", Q_LAST: "tile * BLOCK_M + BLOCK_M - 1"} if plan.aligned else {}
+    writer = Writer()
+    printer = CPrinter(SCALARS, lambda word: f"tile_{word}" if word in ends else name(word))
+    LoopWriter(writer, printer, masks, "&block").body(plan.body)
+    text = writer.source()
+    given = [f"const int64_t tile_{word} = {value};\n" for word, value in ends.items() if f"tile_{word}" in text]
+    return "".join(given) + text

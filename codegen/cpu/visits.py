@@ -25,7 +25,7 @@ def visits(plan: TilePlan, masks: Mapping[BoolExpr, str], text: str) -> Iterator
         yield text.replace(LAST_PARAMETER, " int64_t step")
         return
     yield text.replace(LAST_PARAMETER, " int64_t step,\n" + " " * 56 + "const enum mask mask")
-    if any(loop.mask is None for loop in plan.loops()):
+    if any(run.mask is None for run in plan.runs()):
         yield _visit("FULL")
     yield from map(_visit, masks.values())
 

@@ -48,12 +48,13 @@ def _tile_text(plan: TilePlan, operands: Operands, schedule: Schedule) -> TileTe
         return _constant(word) if word in params else word
 
     return TileText(
-        numbers=TritonPrinter(NUMBERS, name, params, {plan.width: "BLOCK_N"}),
-        tiles=TritonPrinter(TILES, name, params, {}),
+        numbers=TritonPrinter(NUMBERS, name, params),
+        tiles=TritonPrinter(TILES, name, params),
         rules=plan.pattern.score,
         descriptors=schedule["loads"] == "descriptor",
         padded=head_block(operands.head_dim) != operands.head_dim,
         precision=', input_precision="ieee"' if operands.dtype == "float32" else "",
+        block_n=plan.tiling.block_n,
     )
 
 
@@ -62,8 +63,8 @@ def _constants(plan: TilePlan, operands: Operands) -> Mapping[str, int | float]:
         **{_constant(name): value for name, value in plan.pattern.params},
         "HEAD_DIM": operands.head_dim,
         "HEAD_BLOCK": head_block(operands.head_dim),
-        "BLOCK_M": plan.block_m,
-        "BLOCK_N": plan.width,
+        "BLOCK_M": plan.tiling.block_m,
+        "BLOCK_N": plan.tiling.block_n,
         "LOG2E": 1.4426950408889634,
         "LN2": 0.6931471805599453,
     }

@@ -54,30 +54,26 @@ NUMBERS = replace(
 )
 
 #: The least values of the names that have one; positions q may be negative, where there are more queries than keys.
-LEAST: Mapping[str, int] = {"kv": 0, "unit": 0, "head": 0, "batch": 0, "q_len": 1, "kv_len": 1}
+LEAST: Mapping[str, int] = {"kv": 0, "strip": 0, "head": 0, "batch": 0, "q_len": 1, "kv_len": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class TritonPrinter(Printer):
-    """Divides with `//` and `%` where neither side can be negative, and with floor_div and floor_mod elsewhere.
-
-    `divisors` spells the divisors that are a tile size.
-    """
+    """Divides with `//` and `%` where neither side can be negative, and with floor_div and floor_mod elsewhere."""
 
     params: Mapping[str, int]
-    divisors: Mapping[int, str]
 
     def _print(self, expr: Expr) -> tuple[str, int]:
         lang = self.language
         match expr:
             case FloorDiv(left, right) if self.natural(left):
-                return f"{self(left, lang.products)} // {self._divisor(right)}", lang.products
+                return f"{self(left, lang.products)} // {self(right, lang.products + 1)}", lang.products
             case FloorDiv(left, right):
-                return lang.floor_div.format(self(left), self._divisor(right)), 100
+                return lang.floor_div.format(self(left), self(right, lang.products + 1)), 100
             case Mod(left, right) if self.natural(left):
-                return f"{self(left, lang.products)} % {self._divisor(right)}", lang.products
+                return f"{self(left, lang.products)} % {self(right, lang.products + 1)}", lang.products
             case Mod(left, right):
-                return lang.floor_mod.format(self(left), self._divisor(right)), 100
+                return lang.floor_mod.format(self(left), self(right, lang.products + 1)), 100
             case _:
                 return Printer._print(self, expr)
 
@@ -111,11 +107,6 @@ class TritonPrinter(Printer):
                 return 0 if self.natural(left) and self.natural(right) else None
             case _:
                 return None
-
-    def _divisor(self, expr: Expr) -> str:
-        if isinstance(expr, Int) and expr.value in self.divisors:
-            return self.divisors[expr.value]
-        return self(expr, self.language.products + 1)
 
 
 def _sum(left: int | None, right: int | None) -> int | None:

@@ -1,8 +1,7 @@
-"""Writes the loops of a plan: for each tile its product, mask, softmax step and sum."""
+"""Writes the runs of a plan: steps of BLOCK_N keys, each with its product, mask, softmax step and sum."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -10,16 +9,30 @@ from attncc.codegen.triton.breaking import WIDTH, pieces
 from attncc.codegen.triton.exprs import TritonPrinter
 from attncc.codegen.triton.score import factor_text, rule_lines, sloped
 from attncc.codegen.writer import Writer
-from attncc.ir.expr import TRUE, Add, And, BoolExpr, Compare, Int, IntExpr, Not, Relation, Sub, names
+from attncc.ir.expr import (
+    STRIP,
+    TRUE,
+    BoolExpr,
+    Compare,
+    Int,
+    IntExpr,
+    Not,
+    Param,
+    Sub,
+    Var,
+    names,
+)
+from attncc.ir.fold import conjunction, fold
+from attncc.ir.linear import tidy
 from attncc.ir.pattern import ScoreRule
-from attncc.ir.tile import Body, Branch, RangeLoop
+from attncc.ir.tile import Body, Branch, Run, Strips, runs
 
-OPPOSITE: Mapping[Relation, Relation] = {"<": ">=", "<=": ">", "==": "!=", "!=": "==", ">=": "<", ">": "<="}
+KV = Var("kv")
 
 
 @dataclass(frozen=True, slots=True)
 class TileText:
-    """What the tiles of all loops have in common. `padded`: a key row is shorter than a tile is wide."""
+    """What the steps of all runs have in common. `padded`: a key row is shorter than a tile is wide."""
 
     numbers: TritonPrinter
     tiles: TritonPrinter
@@ -27,6 +40,7 @@ class TileText:
     descriptors: bool
     padded: bool
     precision: str
+    block_n: int
 
     @property
     def columns(self) -> str:
@@ -34,75 +48,120 @@ class TileText:
         return "HEAD_BLOCK" if self.padded else "HEAD_DIM"
 
     def body(self, w: Writer, nodes: Body) -> None:
-        """Writes the loops of `nodes`, one after the other.
+        """Writes the runs of `nodes`, one after the other.
 
         A branch is written as loops that are empty where it is not taken: tiles in flight inside an `if` would get
         shared memory of their own.
         """
-        told: BoolExpr = TRUE
-        for where, loop in _flat(nodes, TRUE):
-            w.line()
-            w.line("# Full tiles." if loop.mask is None else "# Partial tiles.")
-            if where != TRUE and where != told:
-                self._here(w, where)
-            self._loop(w, loop, where)
-            told = where
+        self._nodes(w, nodes, TRUE)
 
-    def _here(self, w: Writer, where: BoolExpr) -> None:
-        line = f"here = {self.numbers(where)}"
+    def _nodes(self, w: Writer, nodes: Body, where: BoolExpr) -> None:
+        if where != TRUE and not all(isinstance(node, Branch) for node in nodes[:1]):
+            self._named(w, "here", where)
+        for at, node in enumerate(nodes):
+            match node:
+                case Run(mask=None):
+                    self._full(w, node, where)
+                case Run():
+                    self._partial(w, node, where)
+                case Strips(lo, hi, step, inner):
+                    first, stop = self._ends(w, lo, hi, where, STRIP)
+                    with w.block(f"for {STRIP} in range({first}, {stop}, {step}):"):
+                        self._nodes(w, inner, TRUE)
+                case Branch(condition, then, orelse):
+                    if where == TRUE and any(run.joined for run in runs((node,))):
+                        w.line("rest = 0")
+                    self._nodes(w, then, conjunction(where, condition))
+                    self._nodes(w, orelse, conjunction(where, fold(Not(condition))))
+                    if where != TRUE and nodes[at + 1 :]:
+                        self._named(w, "here", where)
+                case _:
+                    assert_never(node)
+
+    def _named(self, w: Writer, name: str, condition: BoolExpr) -> None:
+        line = f"{name} = {self.numbers(condition)}"
         if len(line) <= WIDTH:
             w.line(line)
             return
-        with w.block("here = (", ")"):
-            w.lines("\n".join(pieces(self.numbers, where)))
+        with w.block(f"{name} = (", ")"):
+            w.lines("\n".join(pieces(self.numbers, condition)))
 
-    def _loop(self, w: Writer, loop: RangeLoop, where: BoolExpr) -> None:
-        """A single tile stays a loop too: only in loops does Triton copy tiles to shared memory ahead of time."""
-        with w.block(f"for unit in range({', '.join(self._bounds(w, loop, where != TRUE))}):"):
-            if loop.sieve is None:
-                self._tile(w, loop)
-                return
-            with w.block(f"if {self.numbers(loop.sieve)}:"):
-                self._tile(w, loop)
+    def _ends(self, w: Writer, first: IntExpr, stop: IntExpr, where: BoolExpr, name: str = "") -> tuple[str, str]:
+        """Both ends of a range as text; those of a guarded range, and long ones, get names first."""
+        strength = self.numbers.language.sums
+        start, end = self.numbers(first, strength), self.numbers(stop, strength)
+        if where == TRUE and len(start) + len(end) <= WIDTH - len("for start in range(, - rest, BLOCK_N):"):
+            return start, end
+        prefix = f"{name}_" if name else ""
+        if not isinstance(first, Int):
+            w.line(f"{prefix}first = {self.numbers(first)}")
+            start = f"{prefix}first"
+        w.line(f"{prefix}stop = {end if where == TRUE else f'tl.where(here, {self.numbers(stop)}, {start})'}")
+        return start, f"{prefix}stop"
 
-    def _bounds(self, w: Writer, loop: RangeLoop, guarded: bool) -> list[str]:
-        """The arguments of `range`; bounds that are long, guarded, or of a single tile, get a name first."""
-        lo, hi, step = self.numbers(loop.lo), self.numbers(loop.hi), [str(loop.step)] if loop.step != 1 else []
-        single, long = _single(loop), len(lo) + len(hi) > WIDTH - len("for unit in range(, ):")
-        if (single or guarded or long) and not isinstance(loop.lo, Int):
-            w.line(f"lo = {lo}")
-            lo, hi = "lo", "lo + 1" if single else hi
-        if guarded or (long and not single):
-            w.line(f"hi = tl.where(here, {hi}, {lo})" if guarded else f"hi = {hi}")
-            hi = "hi"
-        return [hi] if lo == "0" and not step else [lo, hi, *step]
+    def _full(self, w: Writer, run: Run, where: BoolExpr) -> None:
+        """Whole steps without a mask; an incomplete last one is left to the run after it, or masked."""
+        w.line()
+        w.line("# Keys that all rows see.")
+        first, stop = self._ends(w, run.first, run.stop, where)
+        if self._whole(tidy(Sub(run.stop, run.first))):
+            self._steps(w, first, stop, None)
+            return
+        count = self.numbers(tidy(Sub(run.stop, run.first))) if stop != "stop" else f"stop - {first}"
+        if run.joined:
+            w.line(f"rest {'=' if where == TRUE else '+='} tl.maximum({count}, 0) % BLOCK_N")
+            self._steps(w, first, f"{stop} - rest", None)
+            return
+        w.line(f"tail = tl.maximum({count}, 0) % BLOCK_N")
+        self._steps(w, first, f"{stop} - tail", None)
+        w.line("# The last of them, less than a step.")
+        self._steps(w, f"{stop} - tail", stop, Compare("<", KV, run.stop))
 
-    def _tile(self, w: Writer, loop: RangeLoop) -> None:
-        w.line("start = unit * BLOCK_N")
+    def _whole(self, count: IntExpr) -> bool:
+        """Whether a run is known to be a number of whole steps."""
+        match count:
+            case Int(value):
+                return value % self.block_n == 0
+            case Param(name):
+                return self.numbers.params[name] % self.block_n == 0
+            case _:
+                return False
+
+    def _partial(self, w: Writer, run: Run, where: BoolExpr) -> None:
+        assert run.mask is not None, "a run without a mask is a full one"
+        w.line()
+        w.line(f"# Keys that some rows see{', and the rest of those before' if run.joined else ''}.")
+        mask = conjunction(run.mask, Compare("<", KV, run.stop)) if run.bounded else run.mask
+        first, stop = self._ends(w, run.first, run.stop, where)
+        self._steps(w, f"{first} - rest" if run.joined else first, stop, mask)
+
+    def _steps(self, w: Writer, first: str, stop: str, mask: BoolExpr | None) -> None:
+        """Steps of BLOCK_N keys. One step is a loop too: only in loops does Triton load ahead of time."""
+        with w.block(f"for start in range({first}, {stop}, BLOCK_N):"):
+            self._step(w, mask)
+
+    def _step(self, w: Writer, mask: BoolExpr | None) -> None:
         if not self.descriptors:
             w.line("kv_row = (start + lane).to(tl.int64)")
-        w.line(f"key = {self._load('key', loop.overhang)}")
+        w.line(f"key = {self._load('key', mask)}")
         w.line(f"score = tl.dot(query, key.T{self.precision})")
-        if self._asks_position(loop):
+        if sloped(self.rules) or (mask is not None and "kv" in names(mask)):
             w.line("kv = start + tl.arange(0, BLOCK_N)[None, :]")
         for line in rule_lines(self.rules):
             w.line(line)
-        if loop.mask is not None:
-            self._mask(w, loop.mask)
+        if mask is not None:
+            self._mask(w, mask)
         w.line(f"weight, rescale, row_max, row_sum = softmax_step(score, {factor_text(self.rules)}, row_max, row_sum)")
-        w.line(f"value = {self._load('value', loop.overhang)}")
+        w.line(f"value = {self._load('value', mask)}")
         w.line(f"acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None]{self.precision})")
 
-    def _asks_position(self, loop: RangeLoop) -> bool:
-        masked = loop.mask is not None and "kv" in names(loop.mask)
-        return masked or sloped(self.rules)
-
-    def _load(self, tensor: str, overhang: bool) -> str:
+    def _load(self, tensor: str, mask: BoolExpr | None) -> str:
+        """A tile of keys or values; a masked step can reach past the last key."""
         if self.descriptors:
             return f"{tensor}_tiles.load([start, 0])"
-        checks = ["kv_row < kv_len"] * overhang + ["dim < HEAD_DIM"] * self.padded
-        mask = " & ".join(f"({check})" for check in checks) if len(checks) > 1 else "".join(checks)
-        masked = f", mask={mask}, other=0.0" if mask else ""
+        checks = ["kv_row < kv_len"] * (mask is not None) + ["dim < HEAD_DIM"] * self.padded
+        given = " & ".join(f"({check})" for check in checks) if len(checks) > 1 else "".join(checks)
+        masked = f", mask={given}, other=0.0" if given else ""
         return f"tl.load({tensor}_head_ptr + kv_row * {tensor}_row_stride + dim{masked})"
 
     def _mask(self, w: Writer, mask: BoolExpr) -> None:
@@ -114,51 +173,3 @@ class TileText:
         with w.block("keep = (", ")"):
             w.lines("\n".join(pieces(self.tiles, mask)))
         w.line('score = tl.where(keep, score, float("-inf"))')
-
-
-def _flat(nodes: Body, where: BoolExpr) -> Iterator[tuple[BoolExpr, RangeLoop]]:
-    """All loops, each with the condition under which it runs."""
-    for node in nodes:
-        match node:
-            case RangeLoop():
-                yield where, node
-            case Branch(condition, then, orelse):
-                yield from _flat(then, _both(where, condition))
-                yield from _flat(orelse, _both(where, _opposite(condition)))
-            case _:
-                assert_never(node)
-
-
-def _both(left: BoolExpr, right: BoolExpr) -> BoolExpr:
-    match right:
-        case _ if left == TRUE:
-            return right
-        case And(first, second):
-            return And(_both(left, first), second)
-        case _:
-            return And(left, right)
-
-
-def _opposite(condition: BoolExpr) -> BoolExpr:
-    match condition:
-        case Compare(relation, left, right):
-            return Compare(OPPOSITE[relation], left, right)
-        case _:
-            return Not(condition)
-
-
-def _single(loop: RangeLoop) -> bool:
-    """Whether the loop visits one tile: its bounds are one apart."""
-    (base, lo), (same, hi) = _apart(loop.lo), _apart(loop.hi)
-    return base == same and not isinstance(base, Int) and hi - lo == 1
-
-
-def _apart(expr: IntExpr) -> tuple[IntExpr, int]:
-    """`expr` as a sum with a constant."""
-    match expr:
-        case Add(left, Int(value)):
-            return left, value
-        case Sub(left, Int(value)):
-            return left, -value
-        case _:
-            return expr, 0

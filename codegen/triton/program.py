@@ -6,7 +6,7 @@ from attncc.codegen.triton.loops import TileText
 from attncc.codegen.triton.score import scale_text, sloped
 from attncc.codegen.writer import Writer
 from attncc.ir.expr import names
-from attncc.ir.tile import Body, Branch, RangeLoop, TilePlan
+from attncc.ir.tile import Body, Branch, Run, Strips, TilePlan
 
 TENSORS = ("query", "key", "value", "out")
 AXES = ("batch", "head", "row")
@@ -19,6 +19,10 @@ batch = tl.program_id(2).to(tl.int64)
 offset = kv_len - q_len
 tile = (kv_len - 1) // BLOCK_M - tl.program_id(0)
 """
+
+#: The ends of a query tile: the whole tile's, and those of its rows that exist.
+Q_FIRST = ("tile * BLOCK_M", "tl.maximum(tile * BLOCK_M, offset)")
+Q_LAST = ("tile * BLOCK_M + BLOCK_M - 1", "tl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1")
 
 ROWS = """\
 q = tile * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
@@ -91,10 +95,9 @@ def program(plan: TilePlan, tile: TileText, entry: str) -> str:
 def _opening(w: Writer, plan: TilePlan, tile: TileText) -> None:
     mentioned = _mentioned(plan.body)
     w.lines(STAND)
-    if "q_first" in mentioned:
-        w.line("q_first = tl.maximum(tile * BLOCK_M, offset)")
-    if "q_last" in mentioned:
-        w.line("q_last = tl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1")
+    for end, aligned, existing in (("q_first", *Q_FIRST), ("q_last", *Q_LAST)):
+        if end in mentioned:
+            w.line(f"{end} = {aligned if plan.aligned else existing}")
     w.lines(ROWS.format(columns=tile.columns, stored=_stored(tile)))
     w.line()
     w.lines(KEYS)
@@ -115,8 +118,10 @@ def _mentioned(body: Body) -> frozenset[str]:
     found: set[str] = set()
     for node in body:
         match node:
-            case RangeLoop(lo, hi, _, sieve, mask, _):
-                found.update(*(names(part) for part in (lo, hi, sieve, mask) if part is not None))
+            case Run(first, stop, mask):
+                found.update(*(names(part) for part in (first, stop, mask) if part is not None))
+            case Strips(lo, hi, _, inner):
+                found |= names(lo) | names(hi) | _mentioned(inner)
             case Branch(condition, then, orelse):
                 found |= names(condition) | _mentioned(then) | _mentioned(orelse)
     return frozenset(found)

@@ -7,7 +7,7 @@
    with sink = 128, window = 1024
    source: MInference (arXiv 2407.02490); LM-Infinite (arXiv 2308.16137)
    digest: bf981c6e51fe8456
-   schedule: isa=avx2 block_m=64 block_n=192
+   schedule: isa=avx2 block_m=64 block_n=96
 
    query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head h reads KV head h // (q_heads // kv_heads).
    Query tiles are aligned to absolute positions, which end at kv_len. One task takes one query tile of one head through the runs of keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values. */
@@ -15,6 +15,7 @@
 #include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef __AVX2__
@@ -25,7 +26,7 @@
 enum { SINK = 128, WINDOW = 1024 };
 
 /* Sizes of the tiles, in memory and in registers. */
-enum { HEAD_DIM = 64, PADDED_DIM = 64, BLOCK_M = 64, BLOCK_N = 192, KEYS = 6, QUERY_VECS = 2, ROWS = 6, COLUMN_VECS = 2 };
+enum { HEAD_DIM = 64, PADDED_DIM = 64, BLOCK_M = 64, BLOCK_N = 96, KEYS = 6, QUERY_VECS = 2, ROWS = 6, COLUMN_VECS = 2 };
 
 #define LOG2_E 1.4426950408889634f
 #define LN_2 0.6931471805599453f
@@ -55,11 +56,11 @@ static inline vec floor_lanes(vec x) { return _mm256_floor_ps(x); }
 
 /* (2 ** x - 1) / x for x in [0, 1). */
 static inline vec exp2_slope(vec x) {
-    vec sum = splat(1.867130213e-03f);
-    sum = sum * x + splat(9.017030019e-03f);
-    sum = sum * x + splat(5.579991332e-02f);
-    sum = sum * x + splat(2.401644501e-01f);
-    sum = sum * x + splat(6.931513118e-01f);
+    vec sum = splat(1.879318648e-03f);
+    sum = sum * x + splat(8.990995096e-03f);
+    sum = sum * x + splat(5.581867596e-02f);
+    sum = sum * x + splat(2.401592715e-01f);
+    sum = sum * x + splat(6.931517388e-01f);
     return sum;
 }
 
@@ -167,10 +168,9 @@ static void weigh_scores(struct block *block) {
         for (int v = 0; v < QUERY_VECS; v++) {
             const int column = lane + v * LANES;
             shift[v] = row_max[v] * factor;
-            const vec rescale = exp2_lanes(load(block->row_max + column) * factor - shift[v]);
-            row_sum[v] = load(block->row_sum + column) * rescale;
+            row_sum[v] = splat(0.0f);
+            store(block->rescale + column, exp2_lanes((load(block->row_max + column) - row_max[v]) * factor));
             store(block->row_max + column, row_max[v]);
-            store(block->rescale + column, rescale);
         }
         for (int key = 0; key < block->count; key++) {
             for (int v = 0; v < QUERY_VECS; v++) {
@@ -181,7 +181,9 @@ static void weigh_scores(struct block *block) {
             }
         }
         for (int v = 0; v < QUERY_VECS; v++) {
-            store(block->row_sum + lane + v * LANES, row_sum[v]);
+            const int column = lane + v * LANES;
+            row_sum[v] += load(block->row_sum + column) * load(block->rescale + column);
+            store(block->row_sum + column, row_sum[v]);
         }
     }
 }
@@ -189,14 +191,7 @@ static void weigh_scores(struct block *block) {
 /* Adds the weighted values of the block to `rows` rows of acc, in `vecs` vectors of columns from `column` on. */
 static inline __attribute__((always_inline)) void add_values(struct block *block, int first_row, const int rows,
                                                              int column, const int vecs) {
-    vec sum[ROWS][COLUMN_VECS];
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 16
-        for (int v = 0; v < vecs; v++) {
-            sum[r][v] = load(block->acc[first_row + r] + column + v * LANES) * splat(block->rescale[first_row + r]);
-        }
-    }
+    vec sum[ROWS][COLUMN_VECS] = {0};
     for (int key = 0; key < block->count; key++) {
         const float *value = block->value_row[key] + column;
         const float *weight = block->score[key] + first_row;
@@ -211,9 +206,11 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
     }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
+        const vec rescale = splat(block->rescale[first_row + r]);
 #pragma GCC unroll 16
         for (int v = 0; v < vecs; v++) {
-            store(block->acc[first_row + r] + column + v * LANES, sum[r][v]);
+            float *acc = block->acc[first_row + r] + column + v * LANES;
+            store(acc, load(acc) * rescale + sum[r][v]);
         }
     }
 }
@@ -373,8 +370,8 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int64_t
     finish_rows(&block, call->out + place * HEAD_DIM, call->lse + place);
 }
 
-/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. */
-void attncc_a_shape(const struct call *call) {
+/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. Returns 0. */
+int attncc_a_shape(const struct call *call) {
     const int64_t first = floor_div(call->kv_len - call->q_len, BLOCK_M);
     const int64_t tiles = floor_div(call->kv_len - 1, BLOCK_M) - first + 1;
     const int64_t heads = call->batch * call->q_heads;
@@ -385,4 +382,5 @@ void attncc_a_shape(const struct call *call) {
         const int64_t owner = task % heads;
         attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task / heads);
     }
+    return 0;
 }

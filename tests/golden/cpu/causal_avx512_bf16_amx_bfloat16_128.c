@@ -14,6 +14,7 @@
 #include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,9 +52,9 @@ static inline vec where(ivec keep, vec then, vec otherwise) {
 
 /* (2 ** x - 1) / x for x in [0, 1). */
 static inline vec exp2_slope(vec x) {
-    vec sum = splat(7.706705118e-02f);
-    sum = sum * x + splat(2.276449812e-01f);
-    sum = sum * x + splat(6.951167887e-01f);
+    vec sum = splat(7.826797018e-02f);
+    sum = sum * x + splat(2.263076823e-01f);
+    sum = sum * x + splat(6.954243475e-01f);
     return sum;
 }
 
@@ -106,9 +107,9 @@ enum mask { FULL, KV_LE_Q };
 /* A query tile and the block of keys it is about to take in; lives on the stack of its thread. */
 struct block {
     _Alignas(64) uint32_t query[PADDED_DIM / 2][BLOCK_M]; /* pairs of columns */
-    float score[BLOCK_N + KEYS][BLOCK_M];
-    element weight[BLOCK_N / 32][BLOCK_M][32];
-    uint32_t value_pair[BLOCK_N / 2][PADDED_DIM]; /* pairs of keys */
+    float score[BLOCK_M / 16][BLOCK_N + KEYS][16];
+    element weight[BLOCK_M / 32][BLOCK_N / 32][32][32];
+    uint32_t value_pair[PADDED_DIM / 32][BLOCK_N / 2][32]; /* pairs of keys */
     element key_copy[KEYS][PADDED_DIM];
     float acc[BLOCK_M][PADDED_DIM];
     float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];
@@ -216,10 +217,10 @@ static inline void score_keys(struct block *block, int at, int last, int64_t fir
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
-        _tile_stored(0, block->score[at] + lane, sizeof block->score[0]);
-        _tile_stored(1, block->score[at] + lane + 16, sizeof block->score[0]);
-        _tile_stored(2, block->score[at + 16] + lane, sizeof block->score[0]);
-        _tile_stored(3, block->score[at + 16] + lane + 16, sizeof block->score[0]);
+        _tile_stored(0, block->score[lane / 16][at], 64);
+        _tile_stored(1, block->score[lane / 16 + 1][at], 64);
+        _tile_stored(2, block->score[lane / 16][at + 16], 64);
+        _tile_stored(3, block->score[lane / 16 + 1][at + 16], 64);
     }
 }
 
@@ -228,22 +229,23 @@ static inline void score_keys(struct block *block, int at, int last, int64_t fir
 static void weigh_scores(struct block *block) {
     const vec factor = splat(block->factor);
     for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+        const float (*score)[16] = block->score[lane / 16];
         const vec before = load(block->row_max + lane);
         vec row_max = before, other_max = before;
         for (int key = 0; key < block->count; key += 2) {
-            row_max = larger(row_max, load(block->score[key] + lane));
-            other_max = larger(other_max, load(block->score[key + 1] + lane));
+            row_max = larger(row_max, load(score[key]));
+            other_max = larger(other_max, load(score[key + 1]));
         }
         row_max = larger(row_max, other_max);
         const vec shift = row_max * factor;
-        const vec rescale = exp2_lanes(before * factor - shift);
-        vec row_sum = load(block->row_sum + lane) * rescale, other_sum = splat(0.0f);
+        const vec rescale = exp2_lanes((before - row_max) * factor);
+        vec row_sum = splat(0.0f), other_sum = splat(0.0f);
         for (int key = 0; key < block->count; key += 32) {
             __m512i weight[16];
 #pragma GCC unroll 16
             for (int i = 0; i < 16; i++) {
-                const vec even = exp2_lanes(load(block->score[key + 2 * i] + lane) * factor - shift);
-                const vec odd = exp2_lanes(load(block->score[key + 2 * i + 1] + lane) * factor - shift);
+                const vec even = exp2_lanes(load(score[key + 2 * i]) * factor - shift);
+                const vec odd = exp2_lanes(load(score[key + 2 * i + 1]) * factor - shift);
                 row_sum += even;
                 other_sum += odd;
                 weight[i] = pair(even, odd);
@@ -251,11 +253,11 @@ static void weigh_scores(struct block *block) {
             transpose(weight);
 #pragma GCC unroll 16
             for (int i = 0; i < 16; i++) {
-                _mm512_store_si512(block->weight[key / 32][lane + i], weight[i]);
+                _mm512_store_si512(block->weight[lane / 32][key / 32][lane % 32 + i], weight[i]);
             }
         }
         store(block->row_max + lane, row_max);
-        store(block->row_sum + lane, row_sum + other_sum);
+        store(block->row_sum + lane, load(block->row_sum + lane) * rescale + (row_sum + other_sum));
         store(block->rescale + lane, rescale);
     }
 }
@@ -265,7 +267,7 @@ static void complete(struct block *block) {
     static const element zeros[HEAD_DIM];
     for (; block->count % 32 != 0; block->count++) {
         for (int lane = 0; lane < BLOCK_M; lane += LANES) {
-            store(block->score[block->count] + lane, splat(MASKED));
+            store(block->score[lane / 16][block->count], splat(MASKED));
         }
         block->value_row[block->count] = zeros;
     }
@@ -277,15 +279,18 @@ static void pair_values(struct block *block) {
         const element *even = block->value_row[key], *odd = block->value_row[key + 1];
         for (int d = 0; d < HEAD_DIM; d += 32) {
             const __mmask32 columns = HEAD_DIM - d < 32 ? (1u << (HEAD_DIM - d) % 32) - 1 : 0xffffffff;
-            interleave(block->value_pair[key / 2] + d, even + d, odd + d, columns);
+            interleave(block->value_pair[d / 32][key / 2], even + d, odd + d, columns);
         }
     }
 }
 
-/* Multiplies acc by rescale, row by row. */
+/* Multiplies acc by rescale, passing over groups of rows whose rescale is 1. */
 static void rescale_rows(struct block *block) {
-    for (int row = 0; row < BLOCK_M; row++) {
-        if (block->rescale[row] != 1.0f) {
+    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+        if (_mm512_cmpneq_ps_mask(load(block->rescale + lane), splat(1.0f)) == 0) {
+            continue;
+        }
+        for (int row = lane; row < lane + LANES; row++) {
             const vec rescale = splat(block->rescale[row]);
             for (int d = 0; d < PADDED_DIM; d += LANES) {
                 store(block->acc[row] + d, load(block->acc[row] + d) * rescale);
@@ -303,12 +308,12 @@ static void add_values(struct block *block) {
             _tile_loadd(2, block->acc[row + 16] + d, sizeof block->acc[0]);
             _tile_loadd(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
             for (int key = 0; key < block->count; key += 32) {
-                _tile_loadd(4, block->weight[key / 32][row], sizeof block->weight[0][0]);
-                _tile_loadd(6, block->value_pair[key / 2] + d, sizeof block->value_pair[0]);
+                _tile_loadd(4, block->weight[row / 32][key / 32][0], 64);
+                _tile_loadd(6, block->value_pair[d / 32][key / 2], 128);
                 _tile_dpbf16ps(0, 4, 6);
-                _tile_loadd(7, block->value_pair[key / 2] + d + 16, sizeof block->value_pair[0]);
+                _tile_loadd(7, block->value_pair[d / 32][key / 2] + 16, 128);
                 _tile_dpbf16ps(1, 4, 7);
-                _tile_loadd(5, block->weight[key / 32][row + 16], sizeof block->weight[0][0]);
+                _tile_loadd(5, block->weight[row / 32][key / 32][16], 64);
                 _tile_dpbf16ps(2, 5, 6);
                 _tile_dpbf16ps(3, 5, 7);
             }
@@ -336,7 +341,7 @@ static inline void change_scores(struct block *block, int count, int64_t first, 
     for (int lane = 0; lane < BLOCK_M; lane += LANES) {
         const ivec q = spread(block->q_first + lane) + LANE;
         for (int i = 0; i < count; i++) {
-            float *place = block->score[block->count + i] + lane;
+            float *place = block->score[lane / 16][block->count + i];
             const ivec kv = spread(first + i * step);
             const vec score = load(place);
             switch (mask) {
@@ -460,8 +465,8 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int64_t
     _tile_release();
 }
 
-/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. */
-void attncc_causal(const struct call *call) {
+/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. Returns 0. */
+int attncc_causal(const struct call *call) {
     const int64_t first = floor_div(call->kv_len - call->q_len, BLOCK_M);
     const int64_t tiles = floor_div(call->kv_len - 1, BLOCK_M) - first + 1;
     const int64_t heads = call->batch * call->q_heads;
@@ -472,4 +477,5 @@ void attncc_causal(const struct call *call) {
         const int64_t owner = task % heads;
         attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task / heads);
     }
+    return 0;
 }

@@ -14,6 +14,7 @@
 #include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef __AVX512BF16__
@@ -49,9 +50,9 @@ static inline vec where(ivec keep, vec then, vec otherwise) {
 
 /* (2 ** x - 1) / x for x in [0, 1). */
 static inline vec exp2_slope(vec x) {
-    vec sum = splat(7.706705118e-02f);
-    sum = sum * x + splat(2.276449812e-01f);
-    sum = sum * x + splat(6.951167887e-01f);
+    vec sum = splat(7.826797018e-02f);
+    sum = sum * x + splat(2.263076823e-01f);
+    sum = sum * x + splat(6.954243475e-01f);
     return sum;
 }
 
@@ -179,10 +180,9 @@ static void weigh_scores(struct block *block) {
         for (int v = 0; v < QUERY_VECS; v++) {
             const int column = lane + v * LANES;
             shift[v] = row_max[v] * factor;
-            const vec rescale = exp2_lanes(load(block->row_max + column) * factor - shift[v]);
-            row_sum[v] = load(block->row_sum + column) * rescale;
+            row_sum[v] = splat(0.0f);
+            store(block->rescale + column, exp2_lanes((load(block->row_max + column) - row_max[v]) * factor));
             store(block->row_max + column, row_max[v]);
-            store(block->rescale + column, rescale);
         }
         for (int key = 0; key < block->count; key++) {
             for (int v = 0; v < QUERY_VECS; v++) {
@@ -193,7 +193,9 @@ static void weigh_scores(struct block *block) {
             }
         }
         for (int v = 0; v < QUERY_VECS; v++) {
-            store(block->row_sum + lane + v * LANES, row_sum[v]);
+            const int column = lane + v * LANES;
+            row_sum[v] += load(block->row_sum + column) * load(block->rescale + column);
+            store(block->row_sum + column, row_sum[v]);
         }
     }
 }
@@ -201,14 +203,7 @@ static void weigh_scores(struct block *block) {
 /* Adds the weighted values of the block to `rows` rows of acc, in `vecs` vectors of columns from `column` on. */
 static inline __attribute__((always_inline)) void add_values(struct block *block, int first_row, const int rows,
                                                              int column, const int vecs) {
-    vec sum[ROWS][COLUMN_VECS];
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 16
-        for (int v = 0; v < vecs; v++) {
-            sum[r][v] = load(block->acc[first_row + r] + column + v * LANES) * splat(block->rescale[first_row + r]);
-        }
-    }
+    vec sum[ROWS][COLUMN_VECS] = {0};
     for (int key = 0; key < block->count; key++) {
         const float *value = block->value_row[key] + column;
         const float *weight = block->score[key] + first_row;
@@ -223,9 +218,11 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
     }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
+        const vec rescale = splat(block->rescale[first_row + r]);
 #pragma GCC unroll 16
         for (int v = 0; v < vecs; v++) {
-            store(block->acc[first_row + r] + column + v * LANES, sum[r][v]);
+            float *acc = block->acc[first_row + r] + column + v * LANES;
+            store(acc, load(acc) * rescale + sum[r][v]);
         }
     }
 }
@@ -368,8 +365,8 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int64_t
     finish_rows(&block, call->out + place * HEAD_DIM, call->lse + place);
 }
 
-/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. */
-void attncc_causal(const struct call *call) {
+/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. Returns 0. */
+int attncc_causal(const struct call *call) {
     const int64_t first = floor_div(call->kv_len - call->q_len, BLOCK_M);
     const int64_t tiles = floor_div(call->kv_len - 1, BLOCK_M) - first + 1;
     const int64_t heads = call->batch * call->q_heads;
@@ -380,4 +377,5 @@ void attncc_causal(const struct call *call) {
         const int64_t owner = task % heads;
         attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task / heads);
     }
+    return 0;
 }

@@ -28,12 +28,6 @@ LN2 = tl.constexpr(0.6931471805599453)
 
 
 @triton.jit
-def floor_div(a, b: tl.constexpr):
-    """a / b rounded towards minus infinity, for b > 0; `//` rounds towards 0."""
-    return tl.where(a % b < 0, a // b - 1, a // b)
-
-
-@triton.jit
 def softmax_step(score, factor, row_max, row_sum):
     """Weights of one tile, what earlier sums are to be rescaled by, and the row maxima and sums so far.
 
@@ -101,44 +95,45 @@ def a_shape_forward(
     row_sum = tl.zeros([BLOCK_M], tl.float32)
     acc = tl.zeros([BLOCK_M, HEAD_DIM], tl.float32)
 
-    # Full tiles.
-    for unit in range(tl.minimum(SINK // BLOCK_N, floor_div(q_first + 1, BLOCK_N))):
-        start = unit * BLOCK_N
+    # Keys that all rows see.
+    tail = tl.maximum(tl.minimum(SINK, q_first + 1), 0) % BLOCK_N
+    for start in range(0, tl.minimum(SINK, q_first + 1) - tail, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
-
-    # Partial tiles.
-    lo = tl.maximum(SINK // BLOCK_N, floor_div(q_first + 1, BLOCK_N) - WINDOW // BLOCK_N)
-    hi = floor_div(q_last, BLOCK_N) - WINDOW // BLOCK_N + 1
-    for unit in range(lo, hi):
-        start = unit * BLOCK_N
+    # The last of them, less than a step.
+    for start in range(tl.minimum(SINK, q_first + 1) - tail, tl.minimum(SINK, q_first + 1), BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
         kv = start + tl.arange(0, BLOCK_N)[None, :]
-        score = tl.where(q - kv < WINDOW, score, float("-inf"))
+        score = tl.where(kv < tl.minimum(SINK, q_first + 1), score, float("-inf"))
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
 
-    # Full tiles.
-    lo = tl.maximum(SINK // BLOCK_N, floor_div(q_last, BLOCK_N) - WINDOW // BLOCK_N + 1)
-    hi = floor_div(q_first + 1, BLOCK_N)
-    for unit in range(lo, hi):
-        start = unit * BLOCK_N
+    # Keys that some rows see.
+    for start in range(tl.maximum(SINK, q_first - WINDOW + 1), q_last - WINDOW + 1, BLOCK_N):
+        key = key_tiles.load([start, 0])
+        score = tl.dot(query, key.T)
+        kv = start + tl.arange(0, BLOCK_N)[None, :]
+        score = tl.where((q - kv < WINDOW) & (kv < q_last - WINDOW + 1), score, float("-inf"))
+        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+        value = value_tiles.load([start, 0])
+        acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+
+    # Keys that all rows see.
+    rest = tl.maximum(q_first - tl.maximum(SINK, q_last - WINDOW + 1) + 1, 0) % BLOCK_N
+    for start in range(tl.maximum(SINK, q_last - WINDOW + 1), q_first + 1 - rest, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
 
-    # Partial tiles.
-    lo = tl.maximum(0, floor_div(q_first + 1, BLOCK_N))
-    hi = floor_div(q_last, BLOCK_N) + 1
-    for unit in range(lo, hi):
-        start = unit * BLOCK_N
+    # Keys that some rows see, and the rest of those before.
+    for start in range(tl.maximum(0, q_first + 1) - rest, q_last + 1, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
         kv = start + tl.arange(0, BLOCK_N)[None, :]

@@ -25,12 +25,6 @@ LN2 = tl.constexpr(0.6931471805599453)
 
 
 @triton.jit
-def floor_div(a, b: tl.constexpr):
-    """a / b rounded towards minus infinity, for b > 0; `//` rounds towards 0."""
-    return tl.where(a % b < 0, a // b - 1, a // b)
-
-
-@triton.jit
 def softmax_step(score, factor, row_max, row_sum):
     """Weights of one tile, what earlier sums are to be rescaled by, and the row maxima and sums so far.
 
@@ -98,20 +92,17 @@ def causal_forward(
     row_sum = tl.zeros([BLOCK_M], tl.float32)
     acc = tl.zeros([BLOCK_M, HEAD_DIM], tl.float32)
 
-    # Full tiles.
-    for unit in range(floor_div(q_first + 1, BLOCK_N)):
-        start = unit * BLOCK_N
+    # Keys that all rows see.
+    rest = tl.maximum(q_first + 1, 0) % BLOCK_N
+    for start in range(0, q_first + 1 - rest, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
 
-    # Partial tiles.
-    lo = tl.maximum(0, floor_div(q_first + 1, BLOCK_N))
-    hi = floor_div(q_last, BLOCK_N) + 1
-    for unit in range(lo, hi):
-        start = unit * BLOCK_N
+    # Keys that some rows see, and the rest of those before.
+    for start in range(tl.maximum(0, q_first + 1) - rest, q_last + 1, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
         kv = start + tl.arange(0, BLOCK_N)[None, :]

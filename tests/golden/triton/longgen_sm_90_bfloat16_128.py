@@ -83,8 +83,7 @@ def longgen_forward(
     batch = tl.program_id(2).to(tl.int64)
     offset = kv_len - q_len
     tile = (kv_len - 1) // BLOCK_M - tl.program_id(0)
-    q_first = tl.maximum(tile * BLOCK_M, offset)
-    q_last = tl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1
+    q_first = tile * BLOCK_M
     q = tile * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
     dim = tl.arange(0, HEAD_DIM)[None, :]
     exists = (q >= offset) & (q < kv_len)
@@ -107,72 +106,50 @@ def longgen_forward(
     row_max = tl.full([BLOCK_M], float("-inf"), tl.float32)
     row_sum = tl.zeros([BLOCK_M], tl.float32)
     acc = tl.zeros([BLOCK_M, HEAD_DIM], tl.float32)
+    for strip in range(-((head + 15) % 16) + 15, floor_div(q_first, 64) - 14, 16):
 
-    # Full tiles.
-    for unit in range(-((head + 15) % 16) + 15, floor_div(q_first, BLOCK_N) - 15, 16):
-        start = unit * BLOCK_N
-        key = key_tiles.load([start, 0])
-        score = tl.dot(query, key.T)
-        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
-        value = value_tiles.load([start, 0])
-        acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+        # Keys that all rows see.
+        for start in range(64 * strip, 64 * strip + 64, BLOCK_N):
+            key = key_tiles.load([start, 0])
+            score = tl.dot(query, key.T)
+            weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+            value = value_tiles.load([start, 0])
+            acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+    here = q_first >= 1024 and floor_mod(q_first + 64 * head + 64, 1024) >= 64
 
-    # Partial tiles.
-    here = (
-        q_first >= 960
-        and floor_mod(q_first, BLOCK_N) + q_last >= q_first + 64
-        and floor_mod(q_first, 128) <= 63
-        and 64 * floor_mod(head + 2 * floor_div(q_first + 64, 128) + 1, 16) + q_first >= 128 * floor_div(q_first + 64, 128) + 64
-    )
-    lo = 2 * floor_div(q_first, 128) - 15
-    hi = tl.where(here, lo + 1, lo)
-    for unit in range(lo, hi):
-        start = unit * BLOCK_N
+    # Keys that some rows see.
+    first = 128 * floor_div(q_first, 128) - 960
+    stop = tl.where(here, 128 * floor_div(q_first, 128) - 896, first)
+    for start in range(first, stop, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
         kv = start + tl.arange(0, BLOCK_N)[None, :]
-        score = tl.where(floor_div(q, BLOCK) - kv // BLOCK < LOCAL, score, float("-inf"))
+        keep = (
+            (floor_div(q, BLOCK) - kv // BLOCK < LOCAL)
+            & (kv < 128 * floor_div(q_first, 128) - 896)
+        )
+        score = tl.where(keep, score, float("-inf"))
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
 
-    # Full tiles.
-    here = (
-        q_first >= 960
-        and floor_mod(q_first, BLOCK_N) + q_last >= q_first + 64
-        and floor_mod(q_first, 128) <= 63
-        and 64 * floor_mod(head + 2 * floor_div(q_first + 64, 128) + 1, 16) + q_first < 128 * floor_div(q_first + 64, 128) + 64
-    )
-    lo = 16 * floor_div(q_first + 64 * head + 64, 1024) - head - 16
-    hi = tl.where(here, lo + 1, lo)
-    for unit in range(lo, hi):
-        start = unit * BLOCK_N
+    # Keys that all rows see.
+    rest = tl.maximum(q_first - tl.maximum(0, q_first - 896) + 1, 0) % BLOCK_N
+    for start in range(tl.maximum(0, q_first - 896), q_first + 1 - rest, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
 
-    # Full tiles.
-    lo = tl.maximum(0, floor_div(q_last, BLOCK_N) - 15)
-    hi = floor_div(q_first + 1, BLOCK_N)
-    for unit in range(lo, hi):
-        start = unit * BLOCK_N
-        key = key_tiles.load([start, 0])
-        score = tl.dot(query, key.T)
-        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
-        value = value_tiles.load([start, 0])
-        acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
-
-    # Partial tiles.
-    lo = tl.maximum(0, floor_div(q_first + 1, BLOCK_N))
-    hi = floor_div(q_last, BLOCK_N) + 1
-    for unit in range(lo, hi):
-        start = unit * BLOCK_N
+    # Keys that some rows see, and the rest of those before.
+    first = tl.maximum(0, q_first + 1)
+    stop = tl.minimum(q_first + 128, kv_len)
+    for start in range(first - rest, stop, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
         kv = start + tl.arange(0, BLOCK_N)[None, :]
-        score = tl.where(kv <= q, score, float("-inf"))
+        score = tl.where((kv <= q) & (kv < tl.minimum(q_first + 128, kv_len)), score, float("-inf"))
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         value = value_tiles.load([start, 0])
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])

@@ -1,0 +1,100 @@
+"""Chooses the form in which the loops of a mask are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import islpy as isl
+
+from attncc.ir.expr import BoolExpr, Expr, FloorDiv, Int, IntExpr, Mod, Mul, Param, children, names
+from attncc.ir.tile import Body, Branch, Run, Strips
+from attncc.passes.nest import Uneven
+from attncc.passes.tiles import Form, cover, tiles
+
+#: Loops that cost at most this much are taken at once; longer ones are compared with the other forms.
+SHORT = 7
+
+#: What a branch inside a strip costs beyond its line, since every strip takes it.
+INNER_BRANCH = 2
+
+#: What isl may spend on one form, in its own steps (a million take about half a second). Tiles with any first and last
+#: row either come out short or explode, so that they get less.
+STEPS, ALIGNED_STEPS = 300_000, 2_000_000
+
+
+def chosen(mask: BoolExpr, params: Mapping[str, int], block_m: int, block_n: int) -> tuple[Form, Body] | None:
+    """The first form with short loops, else the one with the shortest; None when no form suits the mask."""
+    found: list[tuple[Form, Body]] = []
+    for form in _forms(mask, params, block_m):
+        try:
+            found.append((form, tiles(mask, params, block_m, block_n, form)))
+        except (Uneven, isl.Error):
+            continue
+        if cost(found[-1][1]) <= SHORT:
+            return found[-1]
+    return min(found, key=lambda each: cost(each[1]), default=None)
+
+
+def covering(mask: BoolExpr, params: Mapping[str, int], block_m: int) -> Body | None:
+    """Masked runs that cover all keys some row sees; None when not even those have a closed form."""
+    try:
+        return cover(mask, params, block_m, Form(None, False, block_m > 1, ALIGNED_STEPS))
+    except (Uneven, isl.Error):
+        return None
+
+
+def cost(body: Body, inner: int = 0) -> int:
+    """How long the loops are as a text, with a price on branches inside strips."""
+    total = 0
+    for node in body:
+        match node:
+            case Run():
+                total += 1
+            case Strips():
+                total += 1 + cost(node.body, INNER_BRANCH)
+            case Branch(_, then, orelse):
+                total += 1 + inner + cost(then, inner) + cost(orelse, inner)
+    return total
+
+
+def _forms(mask: BoolExpr, params: Mapping[str, int], block_m: int) -> Iterator[Form]:
+    """Runs through all keys; strips as wide as the mask cuts the keys; the same for aligned tiles; single keys."""
+    strips = sorted({width for width in _widths(mask, params) if width >= 8}, reverse=True)
+    for aligned in (False, True) if block_m > 1 else (False,):
+        steps = ALIGNED_STEPS if aligned else STEPS
+        yield Form(None, False, aligned, steps)
+        yield from (Form(strip, apart, aligned, steps) for strip in strips for apart in (False, True))
+    yield Form(1, False, False, STEPS)
+
+
+def _widths(mask: BoolExpr, params: Mapping[str, int]) -> Iterator[int]:
+    """The distances at which the mask cuts the keys: kv // 64 at 64, kv // 64 // 16 at 64 and 1024."""
+    stack: list[Expr] = [mask]
+    while stack:
+        node = stack.pop()
+        stack.extend(children(node))
+        match node:
+            case FloorDiv(left, _) | Mod(left, _) if "kv" in names(left):
+                yield _cut(node, params)
+            case _:
+                pass
+
+
+def _cut(expr: IntExpr, params: Mapping[str, int]) -> int:
+    match expr:
+        case FloorDiv(left, right) | Mod(left, right):
+            return _cut(left, params) * _value(right, params)
+        case _:
+            return 1
+
+
+def _value(expr: IntExpr, params: Mapping[str, int]) -> int:
+    match expr:
+        case Int(value):
+            return value
+        case Param(name):
+            return params[name]
+        case Mul(left, right):
+            return _value(left, params) * _value(right, params)
+        case _:
+            return 1
