@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from attncc.codegen.exprs import ATOM, Language, Printer
-from attncc.ir.expr import And, BoolExpr, Expr, Or
+from attncc.ir.expr import VARIABLES, And, BoolExpr, Expr, Max, Min, Or, names
 from attncc.ir.text import text
 
 #: Whole numbers and conditions, one value at a time.
@@ -52,10 +52,14 @@ LONGEST_WORD = 40
 
 @dataclass(frozen=True, slots=True)
 class CPrinter(Printer):
-    """Puts parentheses where `and` meets `or`, as compilers ask for."""
+    """Puts parentheses where `and` meets `or`, as compilers ask for, and constants into lanes where functions do."""
 
     def _print(self, expr: Expr) -> tuple[str, int]:
         match expr:
+            case Min(left, right) if self.language is LANES:
+                return self.language.minimum.format(self._lanes(left), self._lanes(right)), ATOM
+            case Max(left, right) if self.language is LANES:
+                return self.language.maximum.format(self._lanes(left), self._lanes(right)), ATOM
             case And(left, right):
                 sign, strength = self.language.conjunction
                 return f"{self._side(left, Or, strength)} {sign} {self._side(right, Or, strength)}", strength
@@ -64,6 +68,11 @@ class CPrinter(Printer):
                 return f"{self._side(left, And, strength)} {sign} {self._side(right, And, strength)}", strength
             case _:
                 return Printer._print(self, expr)
+
+    def _lanes(self, expr: Expr) -> str:
+        printed = self(expr)
+        constant = all(name not in VARIABLES for name in names(expr))
+        return f"spread({printed})" if constant else printed
 
     def _side(self, side: BoolExpr, other: type[And] | type[Or], strength: int) -> str:
         return self(side, ATOM if isinstance(side, other) else strength)
