@@ -27,7 +27,7 @@ def _body(body: Body) -> Iterator[str]:
     for node in body:
         match node:
             case Run(first, stop, mask):
-                what = "full" if mask is None else f"partial: check {text(mask)}"
+                what = "full, nothing to check" if mask is None else f"partial, check {text(mask)}"
                 yield f"keys [{text(first)}, {text(stop)}): {what}"
             case Strips(lo, hi, step, inner):
                 yield f"for strip in range({text(lo)}, {text(hi)}{f', {step}' if step != 1 else ''}):"

@@ -11,14 +11,12 @@ import numpy as np
 from attncc import passes
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Shape
-from attncc.ir.tile import Tiling
+from attncc.ir.tile import TilePlan, Tiling
 from attncc.ref import interp
-from attncc.ref.evaluate import Ints
 from attncc.ref.interp import QueryTile
 from attncc.report.work import Work, work
 
 TileKind: TypeAlias = Literal["empty", "partial", "full"]
-_KINDS: dict[str, TileKind] = {"empty": "empty", "partial": "partial", "full": "full"}
 SMALLEST_EDGE = 16
 
 
@@ -55,24 +53,26 @@ class Picture:
 def draw(pattern: Pattern, shape: Shape, head: int, tile: int) -> Picture:
     """The exact picture: full, partial and empty are those of the tile analysis, not of a sample."""
     plan = passes.run(pattern, Tiling(tile, tile))
-    rows = tuple(_row(found, shape.kv_len, tile) for found in interp.visits(plan, shape.q_len, shape.kv_len, head))
+    found = interp.visits(plan, shape.q_len, shape.kv_len, head)
+    rows = tuple(_row(plan, each, shape, head, tile) for each in found)
     one_head = Shape(1, 1, 1, shape.q_len, shape.kv_len, shape.head_dim)
     return Picture(pattern, shape, head, tile, rows, work(plan, one_head, first_head=head))
 
 
-def _row(found: QueryTile, kv_len: int, tile: int) -> TileRow:
-    visited, bare = (_marked(found, kv_len, tile, masked) for masked in ((True, False), (False,)))
-    sizes = np.diff(np.minimum(np.arange(len(visited) + 1) * tile, kv_len))
-    kinds = np.where(bare == sizes, "full", np.where(visited > 0, "partial", "empty"))
-    return TileRow(found.q_first, tuple(_KINDS[str(kind)] for kind in kinds))
-
-
-def _marked(found: QueryTile, kv_len: int, tile: int, masked: tuple[bool, ...]) -> Ints:
-    """How many keys of each tile are visited by runs that have a mask or have none."""
-    keys = np.zeros(-(-kv_len // tile) * tile, np.int64)
+def _row(plan: TilePlan, found: QueryTile, shape: Shape, head: int, tile: int) -> TileRow:
+    """Full: every row sees every key that exists. Empty: no row sees any."""
+    some, every = np.zeros((2, shape.kv_len), np.bool_)
     for visit in found.visits:
-        keys[visit.first : visit.stop] += (visit.run.mask is not None) in masked
-    return np.add.reduceat(keys, np.arange(0, keys.size, tile))
+        keys = np.arange(visit.first, visit.stop)
+        kept = interp.residual(plan, found, visit.run, keys, shape.q_len, shape.kv_len, head)
+        some[keys], every[keys] = kept.any(0), kept.all(0)
+    edges = np.arange(0, shape.kv_len, tile)
+    touched, full = np.logical_or.reduceat(some, edges), np.logical_and.reduceat(every, edges)
+    return TileRow(found.q_first, tuple(_kind(*pair) for pair in zip(touched, full, strict=True)))
+
+
+def _kind(touched: np.bool_, full: np.bool_) -> TileKind:
+    return "full" if full else "partial" if touched else "empty"
 
 
 def tile_edge(length: int, cells: int) -> int:
