@@ -81,7 +81,7 @@ def _block_mask(kv_len: int, compiled: bool) -> SetUp:
     except subprocess.TimeoutExpired:
         return SetUp(peer, PATTERN, kv_len, None, None, f"not finished after {PATIENCE_SECONDS} s")
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["killed"])[-1]
-        return SetUp(peer, PATTERN, kv_len, None, None, f"failed with {MEMORY_BYTES >> 30} GiB of memory: {last[:120]}")
+        said = (done.stderr.strip().splitlines() or ["killed"])[-1].partition(":")[0]
+        return SetUp(peer, PATTERN, kv_len, None, None, f"failed within {MEMORY_BYTES >> 30} GiB of memory ({said})")
     seconds, size = done.stdout.split()
     return SetUp(peer, PATTERN, kv_len, float(seconds), int(size))
