@@ -14,6 +14,11 @@ class Writer:
         self._indent = indent
         self._depth = 0
 
+    @property
+    def column(self) -> int:
+        """How far the next line is indented."""
+        return len(self._indent) * self._depth
+
     def line(self, text: str = "") -> None:
         self._lines.append(f"{self._indent * self._depth}{text}" if text else "")
 

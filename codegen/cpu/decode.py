@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attncc.codegen.cpu.exprs import LANES, SCALARS, CPrinter
 from attncc.codegen.cpu.isa import InstructionSet
+from attncc.codegen.cpu.layout import guarded
 from attncc.codegen.cpu.loops import LoopWriter, mask_names
 from attncc.codegen.cpu.numbers import namer
 from attncc.codegen.cpu.parts import part
@@ -98,7 +99,7 @@ def _visit_keys(plan: TilePlan, masks: Mapping[BoolExpr, str], name: Callable[[s
         text = loops.source()
         writer.lines("\n".join(line for word, line in LOCALS.items() if word in text))
         writer.lines(text)
-    return writer.source()
+    return guarded(writer.source())
 
 
 PLACES = {"q_first": "q", "q_last": "q"}

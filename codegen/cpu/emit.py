@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from attncc.codegen.cpu.decode import decode
 from attncc.codegen.cpu.isa import SETS, InstructionSet
+from attncc.codegen.cpu.layout import constants
 from attncc.codegen.cpu.loops import mentioned
 from attncc.codegen.cpu.method import method, uses_tiles
 from attncc.codegen.cpu.numbers import LN_2, LOG2_E, decode_sizes, exponential, parameters, sizes, tile_sizes
@@ -19,12 +20,20 @@ from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import TilePlan
 
 LAYOUT = (
-    "query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides "
-    "with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head h reads KV head "
-    "h // (q_heads // kv_heads).",
-    "Query tiles are aligned to absolute positions, which end at kv_len. One task takes one query tile of one head through "
-    "the runs of keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values.",
+    "query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any",
+    "strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head",
+    "h reads KV head h // (q_heads // kv_heads). Positions count from 0 to kv_len - 1; the last query is at the last.",
 )
+TASKS: Mapping[Phase, tuple[str, ...]] = {
+    "prefill": (
+        "Query tiles are aligned to absolute positions. One task takes one query tile of one head through the runs of",
+        "keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values.",
+    ),
+    "decode": (
+        "One task takes one query position, with ROWS heads that share a KV head, through its part of the keys that it",
+        "sees: scores of BLOCK_N keys, their softmax, their share of the values. The parts are joined at the end.",
+    ),
+}
 
 
 def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> KernelSource:
@@ -36,7 +45,7 @@ def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -
 
 
 def _header(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> str:
-    first, *rest = header_lines(plan, operands, phase, schedule, "cpu", LAYOUT)
+    first, *rest = header_lines(plan, operands, phase, schedule, "cpu", (*LAYOUT, *TASKS[phase]))
     return "\n".join([f"/* {first}", *(f"   {line}".rstrip() for line in rest)]) + " */\n"
 
 
@@ -46,8 +55,8 @@ def _file(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule, 
     numbers, kernel = _kernel(plan, operands, phase, schedule, entry)
     yield _includes(isa, tiles)
     if params := parameters(plan.pattern):
-        yield f"/* Parameters of the pattern. */\nenum {{ {_assignments(params)} }};\n"
-    yield f"/* Sizes of the tiles, in memory and in registers. */\nenum {{ {_assignments(numbers)} }};\n"
+        yield f"/* Parameters of the pattern. */\n{constants(params)}\n"
+    yield f"/* Sizes of the tiles, in memory and in registers. */\n{constants(numbers)}\n"
     yield part("floats").replace("LOG2_E_VALUE", LOG2_E).replace("LN_2_VALUE", LN_2)
     yield from _vectors(plan, operands, isa)
     yield part("call")
@@ -91,9 +100,5 @@ def _includes(isa: InstructionSet, tiles: bool) -> str:
     if isa.macro is None:
         return "\n".join(lines) + "\n"
     system = ["#include <sys/syscall.h>", "#include <unistd.h>"] if tiles else []
-    guard = f"#ifndef {isa.macro}\n#error \"compile with {' '.join(isa.flags)}\"\n#endif\n"
+    guard = f'#ifndef {isa.macro}\n#error "compile with {" ".join(isa.flags)}"\n#endif\n'
     return "\n".join(["#include <immintrin.h>", *lines, *system]) + f"\n\n{guard}"
-
-
-def _assignments(values: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in values.items())

@@ -12,7 +12,7 @@ from attncc.ir.tile import Tiling
 #: Most query rows of a head that the decode kernel serves faster than a query tile that they do not fill.
 DECODE_ROWS = 8
 
-#: For bfloat16, a plain set may beat one with bfloat16 products: where the products are slow, or work is mostly softmax.
+#: Without its instructions for bfloat16, a set may be faster still: on some machines these are slow.
 PLAINER: Mapping[str, str] = {"avx512_bf16+amx": "avx512", "avx512_bf16": "avx512"}
 
 

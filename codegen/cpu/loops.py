@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from attncc.codegen.cpu.exprs import CPrinter, macro
+from attncc.codegen.cpu.layout import listed
 from attncc.codegen.writer import Writer
 from attncc.ir.expr import ONE, STRIP, Add, BoolExpr, IntExpr, Not, Var, names
 from attncc.ir.tile import Body, Branch, Run, Strips, TilePlan
+
+#: The text of the loops stands in a function.
+INDENT = 4
 
 
 def mask_names(plan: TilePlan) -> Mapping[BoolExpr, str]:
@@ -81,4 +85,5 @@ class LoopWriter:
 
     def _visit(self, run: Run, first: IntExpr, stop: IntExpr, step: int) -> None:
         name = "full" if run.mask is None else self.masks[run.mask].lower()
-        self.writer.line(f"visit_{name}({self.block}, {self.printer(first)}, {self.printer(stop)}, {step});")
+        arguments = (self.block, self.printer(first), self.printer(stop), str(step))
+        self.writer.lines(listed(f"visit_{name}(", arguments, ");", column=self.writer.column + INDENT))

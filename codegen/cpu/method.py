@@ -16,8 +16,9 @@ COMMON = "float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """`text` defines score_keys and absorb, `before` and `after` enclose a task, `clear` prepares its block. `value_row` is the C expression of what
-    is kept for the row of values at `value`, `lanes` says what vectors of scores stand for."""
+    """`fields` are those of `struct block`; `text` defines score_keys and absorb; `before` and `after` enclose a task,
+    `clear` prepares its block. `value_row` is the C expression of what is kept for the row of values at `value`;
+    `lanes` says what vectors of scores stand for."""
 
     fields: tuple[str, ...]
     text: tuple[str, ...]
@@ -72,7 +73,9 @@ def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) 
     text = (scores, part("weights"), part("values"), _absorb(isa, sizes))
     if direct:
         return Method(fields, text, "load_queries", "value", PREFILL)
-    return Method(fields, (part("widen"), *text), "load_queries", "widen(block->wide_value[block->count + i], value)", PREFILL)
+    return Method(
+        fields, (part("widen"), *text), "load_queries", "widen(block->wide_value[block->count + i], value)", PREFILL
+    )
 
 
 def _absorb(isa: InstructionSet, sizes: Mapping[str, int]) -> str:

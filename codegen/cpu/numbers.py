@@ -10,20 +10,21 @@ from attncc.ir.schedule import DType, Operands, Schedule
 
 LOG2_E, LN_2 = "1.4426950408889634f", "0.6931471805599453f"
 
-#: (2 ** x - 1) / x on [0, 1), lowest power first. Fitted for the least relative error of 2 ** x, which is 9e-8 and 1e-4,
-#: among those whose sum is 1, so that 2 ** x is exact where whole numbers meet. bfloat16 is rounder than the second.
+#: (2 ** x - 1) / x on [0, 1), lowest power first. Fitted for the least relative error of 2 ** x, 9e-8 and 1e-4, with a
+#: sum of 1, so that 2 ** x has no jump at whole numbers. bfloat16 is coarser than the second.
 EXACT = ("6.931517388e-01f", "2.401592715e-01f", "5.581867596e-02f", "8.990995096e-03f", "1.879318648e-03f")
 ROUGH = ("6.954243475e-01f", "2.263076823e-01f", "7.826797018e-02f")
 EXPONENTIALS: Mapping[DType, tuple[str, ...]] = {"float32": EXACT, "float16": EXACT, "bfloat16": ROUGH}
 
-OURS = frozenset({"HEAD_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "QUERY_VECS", "ROWS", "COLUMN_VECS", "LANES", "FULL"})
-OURS |= {"PADDED_DIM", "SPLIT", "AHEAD", "COPY_KEYS", "LANE", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE", "PARALLEL_SCORES"}
+TILES = {"HEAD_DIM", "PADDED_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "COPY_KEYS", "QUERY_VECS", "ROWS", "COLUMN_VECS"}
+OTHERS = {"SPLIT", "AHEAD", "LANES", "LANE", "FULL", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE"}
+TAKEN = TILES | OTHERS | {"PARALLEL_SCORES", "FLOOR_DIV", "FLOOR_MOD", "NAN", "NULL", "INFINITY"}
 
 
 def constant(param: str) -> str:
     """The constant of a parameter of the pattern; it may not have the name of one of ours."""
     name = param.upper()
-    return f"{name}_PARAM" if name in OURS else name
+    return f"{name}_PARAM" if name in TAKEN else name
 
 
 def namer(pattern: Pattern) -> Callable[[str], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from attncc.codegen.cpu.exprs import LANES, SCALARS, CPrinter
+from attncc.codegen.cpu.layout import guarded
 from attncc.codegen.cpu.loops import LoopWriter, mask_names
 from attncc.codegen.cpu.method import Method
 from attncc.codegen.cpu.numbers import namer
@@ -61,7 +62,7 @@ def _attend(plan: TilePlan, masks: Mapping[BoolExpr, str], method: Method, name:
         writer.lines(_runs(plan, masks, name))
         writer.lines(part("attend_end"))
         writer.lines("\n".join(method.after))
-    return writer.source()
+    return guarded(writer.source())
 
 
 def _begin(plan: TilePlan) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
+from attncc.codegen.cpu.layout import constants
+
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
-FUNCTION = re.compile(r"\Astatic (?:inline |const |__attribute__\(\((?:noinline|always_inline)\)\) )*(?:const )?\w+ \*?(\w+)[ (]")
-CONSTANT = re.compile(r"\b([A-Z]\w*) = -?\d+(?:, )?")
+FUNCTION = re.compile(
+    r"\Astatic (?:inline |const |__attribute__\(\((?:noinline|always_inline)\)\) )*(?:const )?\w+ \*?(\w+)[ (]"
+)
+CONSTANT = re.compile(r"\b([A-Z]\w*) = (-?\d+)")
 MACRO = re.compile(r"#define (\w+)\b.*\n?")
 
 
@@ -29,7 +33,7 @@ def _paragraph(paragraph: str, code: str) -> str:
     bare = COMMENT.sub("", paragraph).strip()
     if (function := FUNCTION.match(bare)) and not _used(function[1], code):
         return ""
-    if bare.startswith("enum { ") and bare.endswith(" };"):
+    if bare.startswith("enum {") and bare.endswith("};"):
         return _constants(paragraph, code)
     if bare.startswith("#define"):
         return _macros(paragraph, code)
@@ -42,9 +46,8 @@ def _macros(paragraph: str, code: str) -> str:
 
 
 def _constants(paragraph: str, code: str) -> str:
-    kept = CONSTANT.sub(lambda found: found[0] if _used(found[1], code) else "", paragraph)
-    kept = kept.replace(",  }", " }").replace(", };", " };")
-    return kept if CONSTANT.search(kept) else ""
+    numbers = {name: int(value) for name, value in CONSTANT.findall(paragraph) if _used(name, code)}
+    return f"{paragraph[: paragraph.index('enum {')]}{constants(numbers)}" if numbers else ""
 
 
 def _used(name: str, code: str) -> bool:

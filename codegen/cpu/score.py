@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from attncc.codegen.cpu.exprs import CPrinter
+from attncc.codegen.cpu.layout import guarded
 from attncc.codegen.writer import Writer
 from attncc.ir.expr import BoolExpr, names
 from attncc.ir.pattern import Alibi, Scale, ScoreRule, Softcap
+
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
@@ -45,6 +47,15 @@ DECODE = Lanes(
     slope="block->slope[r]",
 )
 
+#: Parameters of change_scores by name.
+PARAMETERS: Mapping[str, str] = {
+    "block": "struct block *block",
+    "count": "int count",
+    "first": "int64_t first",
+    "step": "int64_t step",
+    "mask": "const enum mask mask",
+}
+
 #: Where a mask finds what stays the same for all scores of a block.
 BLOCK_VALUES: Mapping[str, str] = {
     "head": "spread(block->head)",
@@ -54,21 +65,28 @@ BLOCK_VALUES: Mapping[str, str] = {
 }
 
 
-def change_scores(
-    rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter, lanes: Lanes
-) -> str:
+def change_scores(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter, lanes: Lanes) -> str:
     """The function `change_scores`. With score rules it leaves scores in units of log 2, to be used as they are;
     without, they stay plain products and the softmax multiplies by block->factor."""
     writer = Writer()
     writer.line(f"/* {_purpose(rules, masks)} */")
-    writer.line("static inline void change_scores(struct block *block, int count, int64_t first, int64_t step")
-    parameter = ", const enum mask mask) {" if masks else ") {"
-    with writer.block(f"                                 {parameter}", "}"):
-        with writer.block(lanes.outer, "}"):
-            _constants(writer, rules, masks, lanes)
-            with writer.block(lanes.inner, "}"):
-                _one_vector(writer, rules, masks, printer, lanes)
-    return writer.source()
+    parameters = ", ".join(PARAMETERS[argument] for argument in change_arguments(rules, masks))
+    opening = f"static inline void change_scores({parameters}) {{"
+    with writer.block(opening, "}"), writer.block(lanes.outer, "}"):
+        _constants(writer, rules, masks, lanes)
+        with writer.block(lanes.inner, "}"):
+            _one_vector(writer, rules, masks, printer, lanes)
+    return guarded(writer.source())
+
+
+def change_arguments(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str]) -> tuple[str, ...]:
+    """What change_scores is given, as variables of its caller: positions and kind of run only if they matter."""
+    positions = ("first", "step") if _by_key(rules, masks) else ()
+    return ("block", "count", *positions, *(("mask",) if masks else ()))
+
+
+def _by_key(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str]) -> bool:
+    return "kv" in _used(masks) or Alibi() in rules
 
 
 def factor(rules: tuple[ScoreRule, ...]) -> str:
@@ -82,7 +100,7 @@ def factor(rules: tuple[ScoreRule, ...]) -> str:
 def _purpose(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str]) -> str:
     if not rules:
         return "Puts MASKED in place of the scores that the mask leaves out, for `count` keys that join the block."
-    also = ", then MASKED where the mask leaves them out" if masks else ""
+    also = ", or MASKED" if masks else ""
     return f"Turns products into scores times log2(e){also}, for `count` keys that join the block."
 
 
@@ -90,9 +108,7 @@ def _used(masks: Mapping[BoolExpr, str]) -> frozenset[str]:
     return frozenset[str]().union(*(names(mask) for mask in masks))
 
 
-def _constants(
-    writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], lanes: Lanes
-) -> None:
+def _constants(writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], lanes: Lanes) -> None:
     used = _used(masks)
     if "q" in used or Alibi() in rules:
         writer.line(f"const ivec q = {lanes.q};")
@@ -105,7 +121,7 @@ def _one_vector(
     writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], printer: CPrinter, lanes: Lanes
 ) -> None:
     writer.line(f"float *place = {lanes.place};")
-    if "kv" in _used(masks) or Alibi() in rules:
+    if _by_key(rules, masks):
         writer.line(f"const ivec kv = {lanes.kv};")
     writer.line("vec score = load(place);" if rules else "const vec score = load(place);")
     if rules:

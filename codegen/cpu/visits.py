@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from attncc.codegen.cpu.layout import listed
+from attncc.codegen.cpu.score import change_arguments
 from attncc.ir.expr import BoolExpr
 from attncc.ir.tile import TilePlan
 
@@ -31,15 +33,13 @@ def visits(plan: TilePlan, masks: Mapping[BoolExpr, str], text: str) -> Iterator
 
 
 def _changing(plan: TilePlan, masks: Mapping[BoolExpr, str]) -> str:
-    call = f"change_scores(block, count, first, step{', mask' if masks else ''});"
+    call = f"change_scores({', '.join(change_arguments(plan.pattern.score, masks))});"
     if plan.pattern.score:
         return f"        {call}\n"
     return f"        if (mask != FULL) {{\n            {call}\n        }}\n" if masks else ""
 
 
 def _visit(mask: str) -> str:
-    opening = f"static __attribute__((noinline)) void visit_{mask.lower()}("
-    return f"""{opening}struct block *block, int64_t first, int64_t end, int64_t step) {{
-    visit(block, first, end, step, {mask});
-}}
-"""
+    parameters = ("struct block *block", "int64_t first", "int64_t end", "int64_t step")
+    opening = listed(f"static __attribute__((noinline)) void visit_{mask.lower()}(", parameters, ") {")
+    return f"{opening}\n    visit(block, first, end, step, {mask});\n}}\n"

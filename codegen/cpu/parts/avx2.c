@@ -11,9 +11,7 @@ static inline void store(float *to, vec x) { _mm256_storeu_ps(to, x); }
 /* The second operand where either is NaN. */
 static inline vec larger(vec a, vec b) { return _mm256_max_ps(a, b); }
 
-static inline vec where(ivec keep, vec then, vec otherwise) {
-    return _mm256_blendv_ps(otherwise, then, (__m256)keep);
-}
+static inline vec where(ivec keep, vec then, vec otherwise) { return _mm256_blendv_ps(otherwise, then, (__m256)keep); }
 
 static inline vec floor_lanes(vec x) { return _mm256_floor_ps(x); }
 

@@ -1,4 +1,4 @@
-/* The query rows of one position that share a KV head, ROWS at a time, and the block of keys they are about to take in. */
+/* The query rows of one position that share a KV head, ROWS at a time, and the block of keys they will take in. */
 struct block {
     _Alignas(64) float query[ROWS][PADDED_DIM];
     float score[ROWS][BLOCK_N + LANES]; /* after weigh_scores: weights */
@@ -8,7 +8,9 @@ struct block {
     const element *key, *value;
     const struct call *call;
     int64_t key_stride, value_stride, q, head, batch;
-    int64_t from, to, seen; /* which of the keys seen by the row belong to this split */
-    float factor; /* from score to exponent of 2 */
+    /* The split has the keys number `from` to `to` - 1 of those that the row sees. */
+    int64_t from, to, seen;
+    /* From score to exponent of 2. */
+    float factor;
     int count;
 };

@@ -1,6 +1,7 @@
 /* Adds the weighted values of the block to acc, in `vecs` vectors of columns from `column` on; they lie `shift` columns
    further left in a row of values. */
-static inline __attribute__((always_inline)) void add_values(struct block *block, int column, int shift, const int vecs) {
+static inline __attribute__((always_inline)) void add_values(struct block *block, int column, int shift,
+                                                             const int vecs) {
     vec sum[ROWS][COLUMN_VECS] = {0};
     for (int key = 0; key < block->count; key++) {
         const element *value = block->value_row[key] + column - shift;

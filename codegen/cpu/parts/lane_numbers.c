@@ -2,9 +2,7 @@
 #define FLOOR_DIV(a, b) ((a) / (b) + ((a) % (b) < 0))
 #define FLOOR_MOD(a, b) ((a) % (b) + (((a) % (b) < 0) & (b)))
 
-static inline ivec choose_lanes(ivec keep, ivec then, ivec otherwise) {
-    return (keep & then) | (~keep & otherwise);
-}
+static inline ivec choose_lanes(ivec keep, ivec then, ivec otherwise) { return (keep & then) | (~keep & otherwise); }
 
 static inline ivec lesser_lanes(ivec a, ivec b) { return choose_lanes(a < b, a, b); }
 

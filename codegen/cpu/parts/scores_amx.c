@@ -1,5 +1,5 @@
-/* Products of KEYS keys with all queries, into KEYS rows of block->score: 2 x 2 tiles of 16 keys and 16 queries. Keys are
-   read where they lie; copied first where rows after the last one may not be read, or where rows are no whole tiles. */
+/* Products of KEYS keys with all queries, into KEYS rows of block->score: 2 x 2 tiles of 16 keys and 16 queries. Keys
+   are read where they lie; copied first where rows after the last may not be read, or where rows are no whole tiles. */
 static inline void score_keys(struct block *block, int at, int last, int64_t first, int64_t step) {
     const element *key = block->key + first * block->key_stride;
     int64_t bytes = step * block->key_stride * (int64_t)sizeof(element);

@@ -1,4 +1,4 @@
-/* ALiBi's slope of a head: Press et al. (arXiv 2108.12409), and their code where the number of heads is no power of 2. */
+/* ALiBi's slope of a head: Press et al. (arXiv 2108.12409), and their code where heads are no power of two. */
 static float slope_of(int64_t head, int64_t heads) {
     int64_t whole = 1;
     while (2 * whole <= heads) {

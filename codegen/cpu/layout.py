@@ -1,0 +1,39 @@
+"""Where lines of generated C break: as clang-format would break them, at 120 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+WIDTH = 120
+
+
+def listed(opening: str, items: Sequence[str], closing: str, column: int = 0) -> str:
+    """`opening` up to its parenthesis, the items with commas, and `closing`; further lines align with the first item.
+
+    The caller indents all lines by `column`.
+    """
+    lines = [opening + items[0]]
+    ends = [*(["," for _ in items[1:]]), closing]
+    for item, before, end in zip(items[1:], ends, ends[1:], strict=False):
+        lines[-1] += before
+        if column + len(lines[-1]) + 1 + len(item) + len(end) > WIDTH:
+            lines.append(" " * len(opening) + item)
+        else:
+            lines[-1] += f" {item}"
+    return "\n".join(lines) + closing
+
+
+def guarded(function: str) -> str:
+    """`function`, kept from clang-format where an expression of the plan has no place to break."""
+    if all(len(line) <= WIDTH for line in function.splitlines()):
+        return function
+    return f"/* clang-format off */\n{function}/* clang-format on */\n"
+
+
+def constants(numbers: Mapping[str, int]) -> str:
+    """An anonymous enum, on one line if it fits."""
+    items = [f"{name} = {value}" for name, value in numbers.items()]
+    line = f"enum {{ {', '.join(items)} }};"
+    if len(line) <= WIDTH:
+        return line
+    return "\n".join(["enum {", *(f"    {item}," for item in items[:-1]), f"    {items[-1]}", "};"])
