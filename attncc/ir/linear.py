@@ -120,10 +120,12 @@ def _nearest(count: int, divisor: int) -> int:
 
 
 def _written(total: Sum) -> IntExpr:
-    """The sum as a tree: terms in their order, those with positive factors first, the constant last."""
-    terms = sorted(((t, c) for t, c in total.items() if t != ONE_TERM), key=lambda pair: pair[1] < 0)
+    """The sum as a tree: added terms, subtracted terms, constant; the constant first where nothing else is added."""
+    terms = [pair for pair in total.items() if pair[0] != ONE_TERM]
+    constant = (ONE_TERM, total.get(ONE_TERM, 0))
+    added, taken = [pair for pair in terms if pair[1] > 0], [pair for pair in terms if pair[1] < 0]
     written: IntExpr | None = None
-    for term, count in [*terms, (ONE_TERM, total.get(ONE_TERM, 0))]:
+    for term, count in [*added, *taken, constant] if added or constant[1] <= 0 else [constant, *taken]:
         if count:
             written = _joined(written, term, count)
     return ZERO if written is None else written

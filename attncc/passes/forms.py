@@ -17,8 +17,8 @@ SHORT = 7
 #: What a branch inside a strip costs beyond its line, since every strip takes it.
 INNER_BRANCH = 2
 
-#: What isl may spend on one form, in its own steps (a million take about half a second). Tiles with any first and last
-#: row either come out short or explode, so that they get less.
+#: What isl may spend on one form, in its own steps (a million take about half a second). Tiles of several rows with any
+#: first and last one either come out short or explode, so that they get less.
 STEPS, ALIGNED_STEPS = 300_000, 2_000_000
 
 
@@ -61,7 +61,7 @@ def _forms(mask: BoolExpr, params: Mapping[str, int], block_m: int) -> Iterator[
     """Runs through all keys; strips as wide as the mask cuts the keys; the same for aligned tiles; single keys."""
     strips = sorted({width for width in _widths(mask, params) if width >= 8}, reverse=True)
     for aligned in (False, True) if block_m > 1 else (False,):
-        steps = ALIGNED_STEPS if aligned else STEPS
+        steps = ALIGNED_STEPS if aligned or block_m == 1 else STEPS
         yield Form(None, False, aligned, steps)
         yield from (Form(strip, apart, aligned, steps) for strip in strips for apart in (False, True))
     yield Form(1, False, False, STEPS)

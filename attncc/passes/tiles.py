@@ -47,7 +47,7 @@ def cover(mask: BoolExpr, params: Mapping[str, int], block_m: int, form: Form) -
 def _covered(node: Interval | Repeat | Choice, mask: BoolExpr) -> Node:
     match node:
         case Interval(_, first, stop, _):
-            return Run(first, Min(stop, KV_LEN), mask, bounded=True, joined=False)
+            return Run(first, stop, mask, bounded=True, joined=False)
         case Choice(condition, then, orelse):
             inner = (tuple(_covered(each, mask) for each in side) for side in (then, orelse))
             return Branch(condition, *inner)

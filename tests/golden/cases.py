@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attncc import device
+from attncc.cli.plan import describe
 from attncc.codegen.backend import backends
 from attncc.device import DeviceModel
 from attncc.ir.schedule import Operands
+from attncc.ir.tile import Tiling
 from attncc.passes import run
 from attncc.spec import load, lower
 
 FOLDER = Path(__file__).parent
-ENDING: Mapping[str, str] = {"cpu": "c", "triton": "py"}
+ENDING: Mapping[str, str] = {"cpu": "c", "triton": "py", "plans": "txt"}
 
 BF16 = Operands("bfloat16", 128)
 FLOAT = Operands("float32", 64)
@@ -50,7 +52,34 @@ class Golden:
         return backend.emit(plan, self.operands, "prefill", schedule).text
 
 
-CASES = (
+@dataclass(frozen=True, slots=True)
+class GoldenPlan:
+    """The plan of one pattern for one tile shape, as `attncc show --stage plan` prints it."""
+
+    pattern: str
+    tiling: Tiling
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / "plans" / f"{self.pattern}_{self.tiling.block_m}x{self.tiling.block_n}.txt"
+
+    def text(self) -> str:
+        """The runs of keys, one a line."""
+        return describe(run(lower.lower(load.find(self.pattern), {}), self.tiling)) + "\n"
+
+
+RUNS, STEPS, ROWS = Tiling(64, 1), Tiling(128, 64), Tiling(1, 1)
+PLANNED = (
+    *(
+        (name, RUNS)
+        for name in ("causal", "sliding_window", "masformer", "natten_2d", "sliding_tile", "block_diffusion")
+    ),
+    *((name, STEPS) for name in ("causal", "a_shape", "duo_attention", "longgen", "longformer", "dilated_causal")),
+    *((name, ROWS) for name in ("a_shape", "dilated_causal", "sliding_tile")),
+)
+
+CASES: tuple[Golden | GoldenPlan, ...] = (
+    *(GoldenPlan(*planned) for planned in PLANNED),
     Golden("causal", BF16, HOPPER),
     Golden("a_shape", BF16, HOPPER),
     Golden("longgen", BF16, HOPPER),

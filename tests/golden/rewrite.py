@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.golden.cases import CASES, FOLDER, Golden
+from tests.golden.cases import CASES, FOLDER, Golden, GoldenPlan
 
 
-def rewrite(case: Golden) -> bool:
+def rewrite(case: Golden | GoldenPlan) -> bool:
     """Writes one file; true if it reads differently than before."""
     text = case.text()
     if case.path.exists() and case.path.read_text(encoding="utf-8") == text:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.golden.cases import CASES, ENDING, FOLDER, Golden
+from tests.golden.cases import CASES, ENDING, FOLDER, Golden, GoldenPlan
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.path.name)
-def test_generated_source_is_the_golden_file(case: Golden) -> None:
+def test_generated_source_is_the_golden_file(case: Golden | GoldenPlan) -> None:
     assert case.text() == case.path.read_text(encoding="utf-8"), "if the change is meant: make golden, read the diff"
 
 

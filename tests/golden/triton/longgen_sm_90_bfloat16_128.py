@@ -106,7 +106,7 @@ def longgen_forward(
     row_max = tl.full([BLOCK_M], float("-inf"), tl.float32)
     row_sum = tl.zeros([BLOCK_M], tl.float32)
     acc = tl.zeros([BLOCK_M, HEAD_DIM], tl.float32)
-    for strip in range(-((head + 15) % 16) + 15, floor_div(q_first, 64) - 14, 16):
+    for strip in range(15 - (head + 15) % 16, floor_div(q_first, 64) - 14, 16):
 
         # Keys that all rows see.
         for start in range(64 * strip, 64 * strip + 64, BLOCK_N):

@@ -1,0 +1,81 @@
+"""Rewritten expressions mean what they meant: folding, tidying, and naming change no value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attncc.ir.expr import BoolExpr, Expr, IntExpr, Not, Sub, Var, children
+from attncc.ir.fold import fold
+from attncc.ir.linear import tidy
+from attncc.ir.text import text
+from attncc.ir.tile import TilePlan, Tiling
+from attncc.passes import run
+from attncc.passes.forms import chosen
+from attncc.ref.evaluate import Ints, number, truth
+from attncc.ref.interp import visits
+from attncc.spec import load, lower
+from tests.property.masks import MASKS, NUMBERS
+
+NAMES = ("q", "kv", "head", "batch", "q_len", "kv_len")
+POINTS = st.fixed_dictionaries({name: st.integers(-70, 70) for name in NAMES})
+
+
+def arrays(point: Mapping[str, int]) -> dict[str, Ints]:
+    return {name: np.asarray(value, np.int64) for name, value in point.items()}
+
+
+def mentions_not(expr: Expr) -> bool:
+    return isinstance(expr, Not) or any(map(mentions_not, children(expr)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS, POINTS)
+def test_tidy_keeps_the_value(expr: IntExpr, point: Mapping[str, int]) -> None:
+    assert number(tidy(expr), arrays(point)) == number(expr, arrays(point))
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS)
+def test_a_sum_less_itself_is_tidied_to_nothing(expr: IntExpr) -> None:
+    assert text(tidy(Sub(expr, expr))) == "0"
+
+
+@settings(max_examples=300, deadline=None)
+@given(MASKS, POINTS)
+def test_fold_keeps_the_value_and_leaves_no_not(mask: BoolExpr, point: Mapping[str, int]) -> None:
+    folded = fold(mask)
+    assert truth(folded, arrays(point)) == truth(mask, arrays(point))
+    assert not mentions_not(folded)
+
+
+def test_tidy_writes_equal_bounds_alike() -> None:
+    from attncc.ir.expr import Add, FloorDiv, Int, Mod, Mul, Neg
+
+    q = Var("q")
+    pairs = {
+        "256 * (q // 256)": Sub(q, Mod(Add(q, Int(0)), Int(256))),
+        "q // 64 + 3": FloorDiv(Add(q, Int(192)), Int(64)),
+        "q // 256": Sub(q, FloorDiv(Add(Mul(Int(255), q), Int(255)), Int(256))),
+        "-q + 5": Add(Neg(q), Int(5)),
+    }
+    for wanted, expr in pairs.items():
+        written = text(tidy(expr))
+        assert written == wanted or "%" in text(expr), (wanted, written)
+
+
+def test_names_in_the_ends_change_no_end() -> None:
+    """The same runs with numbers in place of names visit the same keys."""
+    for name in ("a_shape", "sliding_window", "duo_attention", "masformer", "tri_shape", "longformer"):
+        pattern, tiling = lower.lower(load.find(name), {}), Tiling(64, 1)
+        plan = run(pattern, tiling)
+        found = chosen(fold(pattern.mask), dict(pattern.params), 64, 1)
+        assert found is not None
+        bare = TilePlan(pattern, tiling, plan.aligned, plan.note, found[1])
+        for lengths in ((300, 300), (1, 5000), (130, 4500)):
+            for head in (0, 17):
+                named = [[(v.first, v.stop) for v in tile.visits] for tile in visits(plan, *lengths, head)]
+                assert named == [[(v.first, v.stop) for v in tile.visits] for tile in visits(bare, *lengths, head)]
