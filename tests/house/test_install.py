@@ -75,7 +75,7 @@ def test_sdist_holds_the_package(archives: Path) -> None:
 
 def test_command_works_away_from_the_checkout(installed: Path) -> None:
     printed = run([str(installed / "bin" / "attncc"), "show", "causal", "--stage", "plan"], installed)
-    assert "for kv in range(0, q_first + 1)" in printed
+    assert "[0, q_first + 1): full" in printed
 
 
 def test_first_call_works_away_from_the_checkout(installed: Path) -> None:

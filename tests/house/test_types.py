@@ -16,4 +16,4 @@ def test_mypy_checks_every_file() -> None:
     assert run.returncode == 0, run.stdout[-4000:]
     checked = re.search(r"no issues found in (\d+) source files", run.stdout)
     assert checked, run.stdout
-    assert int(checked[1]) == len(modules())
+    assert int(checked[1]) >= len(modules())
