@@ -17,7 +17,15 @@ from attncc.ref.evaluate import Bools, Ints, constants, number, truth
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Steps of block_n keys that need no mask, and those that do: int64 [batch, q_heads, query tiles], where batch and
-    q_heads are 1 if all are alike. `rest` are keys of unmasked runs left to a masked run that is still to come."""
+    q_heads are 1 if all are alike."""
+
+    full: Ints
+    masked: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The steps taken so far; `rest` are keys of unmasked runs left to a masked run that is still to come."""
 
     full: Ints
     masked: Ints
@@ -36,10 +44,11 @@ def counts(plan: TilePlan, shape: Shape) -> Counts:
         "batch": np.arange(shape.batch)[:, None, None],
     }
     none = np.zeros((1, 1, len(tiles)), np.int64)
-    return _body(plan.body, values, np.ones_like(none, np.bool_), Counts(none, none, none), plan.tiling.block_n)
+    taken = _body(plan.body, values, np.ones_like(none, np.bool_), _Taken(none, none, none), plan.tiling.block_n)
+    return Counts(taken.full, taken.masked)
 
 
-def _body(body: Body, values: Mapping[str, Ints], active: Bools, so_far: Counts, block_n: int) -> Counts:
+def _body(body: Body, values: Mapping[str, Ints], active: Bools, so_far: _Taken, block_n: int) -> _Taken:
     for node in body:
         match node:
             case Branch(condition, then, orelse):
@@ -52,12 +61,12 @@ def _body(body: Body, values: Mapping[str, Ints], active: Bools, so_far: Counts,
                 keys = active * _keys(node, values)
                 full, tail = so_far.full + keys // block_n, keys % block_n
                 if node.joined:
-                    so_far = Counts(full, so_far.masked, so_far.rest + tail)
+                    so_far = _Taken(full, so_far.masked, so_far.rest + tail)
                 else:
-                    so_far = Counts(full, so_far.masked + (tail > 0), so_far.rest)
+                    so_far = _Taken(full, so_far.masked + (tail > 0), so_far.rest)
             case Run():
                 keys = active * _keys(node, values) + (so_far.rest if node.joined else 0)
-                so_far = Counts(so_far.full, so_far.masked + -(-keys // block_n), so_far.rest * (not node.joined))
+                so_far = _Taken(so_far.full, so_far.masked + -(-keys // block_n), so_far.rest * (not node.joined))
             case _:
                 assert_never(node)
     return so_far
@@ -68,7 +77,7 @@ def _keys(run: Run, values: Mapping[str, Ints]) -> Ints:
     return keys
 
 
-def _strips(strips: Strips, values: Mapping[str, Ints], active: Bools, so_far: Counts, block_n: int) -> Counts:
+def _strips(strips: Strips, values: Mapping[str, Ints], active: Bools, so_far: _Taken, block_n: int) -> _Taken:
     lo, hi = number(strips.lo, values), number(strips.hi, values)
     for turn in range(int(np.max(-((lo - hi) // strips.step), initial=0))):
         strip = lo + turn * strips.step

@@ -17,7 +17,7 @@ from attncc.autotune.request import Used
 from attncc.device import NAMED, named
 from attncc.ir.schedule import Operands, Schedule, Shape
 from attncc.ir.tile import TilePlan, Tiling
-from attncc.ref.interp import visits
+from attncc.ref.interp import QueryTile, visits
 from attncc.spec import load, lower
 
 H100, UNIT, BF16 = named("H100"), UNITS["sm_90"], Operands("bfloat16", 128)
@@ -27,15 +27,29 @@ PATTERNS = ("causal", "a_shape", "longformer", "dilated", "longgen", "duo_attent
 CALL = Shape(1, 128, 8, 4096, 4096, 128)
 
 
-def plan_of(name: str, block_m: int, width: int) -> TilePlan:
-    return passes.run(lower.lower(load.find(name), {}), Tiling(block_m, width))
+def plan_of(name: str, block_m: int, block_n: int) -> TilePlan:
+    return passes.run(lower.lower(load.find(name), {}), Tiling(block_m, block_n))
 
 
 def visited(plan: TilePlan, shape: Shape, head: int, batch: int) -> tuple[list[int], list[int]]:
-    """Tiles without and with a mask of each query tile, one by one."""
-    tiles = list(visits(plan, shape.q_len, shape.kv_len, head, batch))
-    masked = [sum(visit.loop.mask is not None for visit in tile.visits) for tile in tiles]
-    return [len(tile.visits) - partial for tile, partial in zip(tiles, masked, strict=True)], masked
+    """Steps without and with a mask of each query tile, one by one."""
+    taken = [steps(tile, plan.tiling.block_n) for tile in visits(plan, shape.q_len, shape.kv_len, head, batch)]
+    return [full for full, _ in taken], [masked for _, masked in taken]
+
+
+def steps(tile: QueryTile, block_n: int) -> tuple[int, int]:
+    """A full run takes whole steps; what is less than a step is a masked one, or goes into the run that it joins."""
+    full = masked = rest = 0
+    for visit in tile.visits:
+        keys = visit.stop - visit.first
+        if visit.run.mask is None:
+            full += keys // block_n
+            rest += keys % block_n
+            masked, rest = (masked, rest) if visit.run.joined else (masked + (rest > 0), 0)
+        else:
+            masked += -(-(keys + rest) // block_n)
+            rest = 0
+    return full, masked + (rest > 0)
 
 
 @settings(max_examples=15, deadline=None)
