@@ -86,15 +86,13 @@ def _rounded(size: int, unit: int) -> int:
 
 
 def exponential(dtype: DType) -> str:
-    """exp2_slope and exp2_fraction as C."""
+    """exp2_fraction as C."""
     *lower, highest = EXPONENTIALS[dtype]
     steps = "\n".join(f"    sum = sum * x + splat({coefficient});" for coefficient in reversed(lower))
-    return f"""/* (2 ** x - 1) / x for x in [0, 1). */
-static inline vec exp2_slope(vec x) {{
+    return f"""/* 2 ** x for x in [0, 1). */
+static inline vec exp2_fraction(vec x) {{
     vec sum = splat({highest});
 {steps}
-    return sum;
+    return sum * x + splat(1.0f);
 }}
-
-static inline vec exp2_fraction(vec x) {{ return exp2_slope(x) * x + splat(1.0f); }}
 """
