@@ -44,7 +44,7 @@ def faults() -> tuple[str, ...]:
 
 
 def tiling(phase: Phase, schedule: Schedule) -> Tiling:
-    return Tiling(schedule.number("tile"), None)
+    return Tiling(schedule.number("tile"), 1)
 
 
 def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> KernelSource:
