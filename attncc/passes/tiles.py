@@ -10,7 +10,8 @@ import islpy as isl
 
 from attncc.ir.expr import STRIP, Add, And, BoolExpr, Compare, Int, IntExpr, Max, Min, Sub, Var, names
 from attncc.ir.tile import Body, Branch, Node, Run, Strips
-from attncc.passes.nest import Choice, Interval, Nest, Repeat, Uneven, nest
+from attncc.passes.arrange import arrange
+from attncc.passes.nest import Choice, Interval, Nest, Repeat, Uneven
 from attncc.passes.residual import residual
 from attncc.passes.split import IN_BOUNDS, Split, split, touched
 
@@ -33,7 +34,7 @@ def tiles(mask: BoolExpr, params: Mapping[str, int], block_m: int, block_n: int,
     """The runs of a folded mask. Raises Uneven or isl.Error when this form does not suit the mask."""
     parts = split(mask, params, block_m, form.aligned, form.steps)
     return _Runs(parts, block_n).body(
-        nest({FULL: parts.full, PARTIAL: parts.partial}, params, parts.sizes, form.strip, form.apart)
+        arrange({FULL: parts.full, PARTIAL: parts.partial}, params, parts.sizes, form.strip, form.apart)
     )
 
 
@@ -41,7 +42,7 @@ def cover(mask: BoolExpr, params: Mapping[str, int], block_m: int, form: Form) -
     """Masked runs over a convex cover of the keys that some row sees; raises as `tiles` does."""
     sizes, keys = touched(mask, params, block_m, form.aligned, form.steps)
     hull = isl.Set.from_basic_set(keys.remove_divs().simple_hull())
-    return tuple(_covered(node, mask) for node in nest({PARTIAL: hull}, params, sizes, form.strip, form.apart))
+    return tuple(_covered(node, mask) for node in arrange({PARTIAL: hull}, params, sizes, form.strip, form.apart))
 
 
 def _covered(node: Interval | Repeat | Choice, mask: BoolExpr) -> Node:
