@@ -24,7 +24,7 @@ def header_lines(
     pattern = plan.pattern
     made_for = f"{backend}, {phase}, {operands.dtype}, head_dim {operands.head_dim}"
     return [
-        *_wrapped(f"{pattern.name}: {pattern.about}"),
+        *_wrapped(f"{pattern.name}: {_plain(pattern.about)}"),
         "",
         f"{made_for}; written by attncc {VERSION}. To write it again:",
         *_wrapped(_command(pattern, operands, backend), indent="    "),
@@ -32,12 +32,20 @@ def header_lines(
         *_wrapped(f"mask: {pattern.formula()}", hanging="      "),
         *_score(pattern),
         *_params(pattern),
-        *_wrapped(f"source: {pattern.source}", hanging="        "),
+        *_wrapped(f"source: {_plain(pattern.source)}", hanging="        "),
         f"digest: {pattern.digest()}",
         f"schedule: {schedule}",
+        *_wrapped(f"note: {plan.note}" if plan.note else "", hanging="      "),
         "",
         *layout,
     ]
+
+
+def _plain(words: str) -> str:
+    """Words of a pattern file, unable to end the comment or the string that the header stands in."""
+    for mark, harmless in (("*/", "* /"), ("/*", "/ *"), ('"', "'"), ("\\", "/")):
+        words = words.replace(mark, harmless)
+    return "".join(letter if letter.isprintable() else " " for letter in words)
 
 
 def _wrapped(sentence: str, indent: str = "", hanging: str = "") -> list[str]:
