@@ -8,8 +8,8 @@ from attncc.codegen.cpu.decode import decode
 from attncc.codegen.cpu.isa import SETS, InstructionSet
 from attncc.codegen.cpu.layout import constants
 from attncc.codegen.cpu.loops import mentioned
-from attncc.codegen.cpu.method import method, uses_tiles
-from attncc.codegen.cpu.numbers import LN_2, LOG2_E, decode_sizes, exponential, parameters, sizes, tile_sizes
+from attncc.codegen.cpu.method import method
+from attncc.codegen.cpu.numbers import LN_2, LOG2_E, decode_sizes, exponential, parameters, sizes
 from attncc.codegen.cpu.parts import part
 from attncc.codegen.cpu.prefill import prefill
 from attncc.codegen.cpu.prune import prune
@@ -51,7 +51,7 @@ def _header(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule
 
 def _file(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule, entry: str) -> Iterator[str]:
     isa = SETS[str(schedule["isa"])]
-    tiles = phase == "prefill" and uses_tiles(operands, isa)
+    tiles = phase == "prefill" and isa.tiles and operands.dtype == "bfloat16"
     numbers, kernel = _kernel(plan, operands, phase, schedule, entry)
     yield _includes(isa, tiles)
     if params := parameters(plan.pattern):
@@ -70,8 +70,7 @@ def _kernel(
     if phase == "decode":
         numbers = decode_sizes(isa, operands, schedule, per_head="head" in mentioned(plan))
         return numbers, decode(plan, isa, numbers, entry)
-    tiles = uses_tiles(operands, isa)
-    numbers = tile_sizes(operands, schedule) if tiles else sizes(isa, operands, schedule)
+    numbers = sizes(isa, operands, schedule)
     return numbers, prefill(plan, method(operands, isa, numbers), entry)
 
 

@@ -14,7 +14,8 @@ AMX = (*AVX512_BF16, "-mamx-tile", "-mamx-bf16")
 @dataclass(frozen=True, slots=True)
 class InstructionSet:
     """`sums` vectors accumulate in registers at a time, `columns` of them side by side; `part` is the file in `parts`
-    that holds the vector operations, `macro` what the compiler defines when it may use them. `tiles`: AMX."""
+    that holds the vector operations, `macro` what the compiler defines when it may use them. `pairs` says that it
+    multiplies pairs of bfloat16, `tiles` that it multiplies whole tiles of them (AMX)."""
 
     flags: tuple[str, ...]
     lanes: int
@@ -22,12 +23,13 @@ class InstructionSet:
     columns: int
     part: str
     macro: str | None
+    pairs: bool = False
     tiles: bool = False
 
 
 SETS: Mapping[str, InstructionSet] = {
-    "avx512_bf16+amx": InstructionSet(AMX, 16, 24, 4, "avx512", "__AMX_BF16__", tiles=True),
-    "avx512_bf16": InstructionSet(AVX512_BF16, 16, 24, 4, "avx512", "__AVX512BF16__"),
+    "avx512_bf16+amx": InstructionSet(AMX, 16, 24, 4, "avx512", "__AMX_BF16__", pairs=True, tiles=True),
+    "avx512_bf16": InstructionSet(AVX512_BF16, 16, 24, 4, "avx512", "__AVX512BF16__", pairs=True),
     "avx512": InstructionSet(AVX512, 16, 24, 4, "avx512", "__AVX512DQ__"),
     "avx2": InstructionSet(AVX2, 8, 12, 2, "avx2", "__AVX2__"),
     "portable": InstructionSet((), 4, 12, 4, "portable", None),

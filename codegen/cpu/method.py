@@ -31,12 +31,12 @@ class Method:
 
 
 def method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
-    """Tiles for bfloat16 where the machine has them, else fused multiply-adds on float32."""
-    return _tiles(sizes) if uses_tiles(operands, isa) else _vectors(operands, isa, sizes)
-
-
-def uses_tiles(operands: Operands, isa: InstructionSet) -> bool:
-    return isa.tiles and operands.dtype == "bfloat16"
+    """Products of bfloat16 where the machine has them, of tiles or of pairs; else multiply-adds of float32."""
+    if operands.dtype == "bfloat16" and isa.tiles:
+        return _tiles(sizes)
+    if operands.dtype == "bfloat16" and isa.pairs:
+        return _pairs(isa, sizes)
+    return _vectors(operands, isa, sizes)
 
 
 def _tiles(sizes: Mapping[str, int]) -> Method:
@@ -58,6 +58,20 @@ def _tiles(sizes: Mapping[str, int]) -> Method:
     )
 
 
+def _pairs(isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
+    fields = (
+        "_Alignas(64) uint32_t query[PADDED_DIM / 2][BLOCK_M]; /* pairs of columns */",
+        "float score[BLOCK_N + KEYS][BLOCK_M];",
+        "uint32_t weight[BLOCK_N / 2][BLOCK_M], value_pair[BLOCK_N / 2][PADDED_DIM]; /* pairs of keys */",
+        "float acc[BLOCK_M][PADDED_DIM];",
+        COMMON,
+        "const element *value_row[BLOCK_N];",
+    )
+    names = ("transpose", "pairs", "scores_bf16", "weights_bf16", "values_bf16")
+    text = (*(part(name) for name in names), _absorb(isa, sizes, ("pair_values(block);", "weigh_scores(block);")))
+    return Method(fields, text, "load_queries_pairs", "value", PREFILL)
+
+
 def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
     direct = operands.dtype == "float32" and operands.head_dim % isa.lanes == 0
     wide = () if direct else ("float wide_key[KEYS][PADDED_DIM], wide_value[BLOCK_N][PADDED_DIM];",)
@@ -70,7 +84,7 @@ def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) 
         "const float *value_row[BLOCK_N];",
     )
     scores = part("scores").replace("KEY_ROW", "key" if direct else "widen(block->wide_key[k], key)")
-    text = (scores, part("weights"), part("values"), _absorb(isa, sizes))
+    text = (scores, part("weights"), part("values"), _absorb(isa, sizes, ("weigh_scores(block);",)))
     if direct:
         return Method(fields, text, "load_queries", "value", PREFILL)
     return Method(
@@ -78,7 +92,7 @@ def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) 
     )
 
 
-def _absorb(isa: InstructionSet, sizes: Mapping[str, int]) -> str:
+def _absorb(isa: InstructionSet, sizes: Mapping[str, int], before: tuple[str, ...]) -> str:
     """Calls of add_values that cover all rows and columns, the widest register tiles first."""
     writer = Writer()
     rows, wide, block_m = sizes["ROWS"], sizes["COLUMN_VECS"], sizes["BLOCK_M"]
@@ -86,7 +100,7 @@ def _absorb(isa: InstructionSet, sizes: Mapping[str, int]) -> str:
     rest = block_m % rows
     writer.line("/* Takes the keys of the block into acc and empties it. */")
     with writer.block("static void absorb(struct block *block) {", "}"):
-        writer.line("weigh_scores(block);")
+        writer.lines("\n".join(before))
         for column in range(0, vecs, wide):
             here = f"{column} * LANES, {min(wide, vecs - column)}"
             with writer.block(f"for (int row = 0; row < {block_m - rest}; row += ROWS) {{", "}"):

@@ -39,31 +39,28 @@ def parameters(pattern: Pattern) -> Mapping[str, int]:
 
 
 def sizes(isa: InstructionSet, operands: Operands, schedule: Schedule) -> Mapping[str, int]:
-    """Sizes of the tiles in memory and in registers, for kernels that multiply vectors."""
-    block_m = schedule.number("block_m")
-    query_vecs = min(4 if isa.lanes == 16 else isa.columns, block_m // isa.lanes)
-    column_vecs = min(isa.columns, -(-operands.head_dim // isa.lanes))
-    return {
+    """Sizes of the tiles of a prefill kernel, in memory and in registers. Products of bfloat16 go through columns by
+    32, those of AMX through keys as well."""
+    products = operands.dtype == "bfloat16" and isa.pairs
+    memory = {
         "HEAD_DIM": operands.head_dim,
-        "PADDED_DIM": _rounded(operands.head_dim, isa.lanes),
-        "BLOCK_M": block_m,
+        "PADDED_DIM": _rounded(operands.head_dim, 32 if products else isa.lanes),
+        "BLOCK_M": schedule.number("block_m"),
         "BLOCK_N": schedule.number("block_n"),
+    }
+    if products and isa.tiles:
+        return memory | {"KEYS": 32, "COPY_KEYS": int(operands.head_dim % 32 != 0)}
+    return memory | _registers(isa, memory["BLOCK_M"], memory["PADDED_DIM"])
+
+
+def _registers(isa: InstructionSet, block_m: int, padded_dim: int) -> dict[str, int]:
+    query_vecs = min(4 if isa.lanes == 16 else isa.columns, block_m // isa.lanes)
+    column_vecs = min(isa.columns, padded_dim // isa.lanes)
+    return {
         "KEYS": isa.sums // query_vecs,
         "QUERY_VECS": query_vecs,
         "ROWS": min(12, isa.sums // column_vecs),
         "COLUMN_VECS": column_vecs,
-    }
-
-
-def tile_sizes(operands: Operands, schedule: Schedule) -> Mapping[str, int]:
-    """The same for kernels that multiply AMX tiles, which go through keys and columns by 32."""
-    return {
-        "HEAD_DIM": operands.head_dim,
-        "PADDED_DIM": _rounded(operands.head_dim, 32),
-        "BLOCK_M": schedule.number("block_m"),
-        "BLOCK_N": schedule.number("block_n"),
-        "KEYS": 32,
-        "COPY_KEYS": int(operands.head_dim % 32 != 0),
     }
 
 

@@ -22,6 +22,7 @@ CLANG_FORMAT = Path(sys.executable).parent / "clang-format"
 #: Every set, type, phase and kind of head_dim at least once.
 VARIANTS: list[tuple[str, DType, int, Phase]] = [
     ("avx512_bf16+amx", "bfloat16", 80, "prefill"),
+    ("avx512_bf16", "bfloat16", 128, "prefill"),
     ("avx512", "float32", 128, "prefill"),
     ("avx512", "float16", 72, "decode"),
     ("avx2", "float16", 64, "prefill"),
