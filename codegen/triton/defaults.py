@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from attncc.codegen.kernel import Phase
 from attncc.codegen.triton.emit import head_block
-from attncc.ir.schedule import KnobValue, Operands
+from attncc.ir.schedule import BYTES, KnobValue, Operands
 
 #: BLOCK_M, BLOCK_N, num_warps, num_stages, loads; by the head_dim, as a power of two, up to which it serves.
 Choices: TypeAlias = Mapping[int, tuple[int, int, int, int, str]]
@@ -21,10 +21,10 @@ CDNA: Choices = {128: (128, 64, 4, 2, "pointer"), 256: (64, 32, 4, 2, "pointer")
 FLOAT: Choices = {64: (64, 32, 8, 2, "pointer"), 256: (32, 16, 8, 2, "pointer")}
 FLOAT_CDNA: Choices = {128: (64, 32, 4, 2, "pointer"), 256: (32, 16, 4, 2, "pointer")}
 
-DECODE: Choices = {128: (16, 64, 4, 3, "pointer"), 256: (16, 32, 4, 2, "pointer")}
+DECODE: Choices = {128: (16, 64, 4, 2, "pointer"), 256: (16, 32, 4, 2, "pointer")}
 DECODE_DESCRIPTORS: Choices = {128: (16, 64, 4, 3, "descriptor"), 256: (16, 32, 4, 2, "descriptor")}
 DECODE_CDNA: Choices = {128: (16, 64, 4, 2, "pointer"), 256: (16, 32, 4, 2, "pointer")}
-DECODE_FLOAT: Choices = {64: (16, 32, 4, 2, "pointer"), 256: (16, 16, 4, 2, "pointer")}
+DECODE_FLOAT: Choices = {64: (16, 32, 4, 2, "pointer"), 256: (16, 16, 8, 2, "pointer")}
 
 #: Prefill and decode for elements of two bytes; an architecture that is not named is taken for the oldest.
 HALF: Mapping[str, tuple[Choices, Choices]] = {
@@ -37,12 +37,24 @@ HALF: Mapping[str, tuple[Choices, Choices]] = {
 OLDEST = "sm_80"
 
 
+#: Architectures that load a whole tile by one instruction.
+DESCRIPTOR_ARCHES = ("sm_90", "sm_100", "sm_120")
+
+
 def default(operands: Operands, phase: Phase, arch: str) -> Mapping[str, KnobValue]:
     """A choice for every knob."""
     prefill, decode = _float(arch) if operands.dtype == "float32" else HALF.get(arch, HALF[OLDEST])
     choices = prefill if phase == "prefill" else decode
-    choice = next(choice for most, choice in choices.items() if head_block(operands.head_dim) <= most)
-    return dict(zip(("BLOCK_M", "BLOCK_N", "num_warps", "num_stages", "loads"), choice, strict=True))
+    *sizes, loads = next(choice for most, choice in choices.items() if head_block(operands.head_dim) <= most)
+    names = ("BLOCK_M", "BLOCK_N", "num_warps", "num_stages")
+    return {**dict(zip(names, sizes, strict=True)), "loads": loads if describable(operands, arch) else "pointer"}
+
+
+def describable(operands: Operands, arch: str) -> bool:
+    """Whether tile loads exist there, and a row of a key is a multiple of 16 bytes. For float32, whose products are not
+    made from shared memory, they only cost registers."""
+    whole = operands.head_dim * BYTES[operands.dtype] % 16 == 0
+    return whole and operands.dtype != "float32" and arch in DESCRIPTOR_ARCHES
 
 
 def _float(arch: str) -> tuple[Choices, Choices]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from attncc.codegen.kernel import Phase
-from attncc.codegen.triton.defaults import default
+from attncc.codegen.triton.defaults import default, describable
 from attncc.codegen.triton.emit import head_block
 from attncc.device import DeviceModel
 from attncc.ir.schedule import BYTES, Knob, KnobValue, Operands, Schedule, SearchSpace, Shape
@@ -15,27 +15,14 @@ from attncc.ir.tile import Tiling
 #: Query rows up to which a call is a decode: one small query tile, or two where they straddle a boundary.
 DECODE_ROWS = 16
 
-CHOICES: Mapping[Phase, Mapping[str, tuple[KnobValue, ...]]] = {
-    "prefill": {
-        "BLOCK_M": (16, 32, 64, 128),
-        "BLOCK_N": (16, 32, 64, 128),
-        "num_warps": (4, 8),
-        "num_stages": (1, 2, 3, 4),
-    },
-    "decode": {
-        "BLOCK_M": (16,),
-        "BLOCK_N": (16, 32, 64, 128),
-        "num_warps": (2, 4, 8),
-        "num_stages": (1, 2, 3, 4),
-    },
-}
+#: Sides of tiles. Tensor cores want tall ones; threads that multiply float32 themselves have room for small ones only.
+TALL, SMALL, SHORT = (32, 64, 128), (16, 32, 64), (16,)
 
 #: Shared memory that one program may have, in KiB; where nothing is known, the least.
 SHARED_KIB: Mapping[str, int] = {"sm_80": 163, "sm_89": 99, "sm_90": 227, "sm_100": 227, "sm_120": 99, "gfx942": 64}
 LEAST_SHARED_KIB = 64
 
-#: Architectures that load a whole tile by one instruction, and those that keep the query tile in shared memory.
-DESCRIPTOR_ARCHES = ("sm_90", "sm_100", "sm_120")
+#: Architectures that keep the query tile in shared memory too.
 QUERY_SHARED_ARCHES = ("sm_90", "sm_100")
 
 #: Accumulators that a thread can hold beside everything else before the compiler spills; fewer where the thread also
@@ -55,18 +42,21 @@ def tiling(phase: Phase, schedule: Schedule) -> Tiling:
 
 def space(operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
     """Every schedule that may fit `device`; the default is one that cross-compiles there without spills."""
-    loads = ("pointer", "descriptor") if _describable(operands, device) else ("pointer",)
     chosen = default(operands, phase, device.arch)
-    knobs = [Knob(name, values, chosen[name]) for name, values in CHOICES[phase].items()]
-    knobs.append(Knob("loads", loads, chosen["loads"] if chosen["loads"] in loads else "pointer"))
+    choices = _choices(operands, phase, device)
+    knobs = (Knob(name, values, chosen[name]) for name, values in choices.items())
     return SearchSpace(tuple(knobs), partial(_refusal, operands, device))
 
 
-def _describable(operands: Operands, device: DeviceModel) -> bool:
-    """Whether tile loads exist there, and a row of a key is a multiple of 16 bytes. For float32, whose products are not
-    made from shared memory, they only cost registers."""
-    whole = operands.head_dim * BYTES[operands.dtype] % 16 == 0
-    return whole and operands.dtype != "float32" and device.arch in DESCRIPTOR_ARCHES
+def _choices(operands: Operands, phase: Phase, device: DeviceModel) -> Mapping[str, tuple[KnobValue, ...]]:
+    wide = operands.dtype != "float32"
+    return {
+        "BLOCK_M": SHORT if phase == "decode" else TALL if wide else SMALL,
+        "BLOCK_N": TALL if wide else SMALL,
+        "num_warps": (2, 4, 8) if phase == "decode" else (4, 8),
+        "num_stages": (1, 2) if device.kind == "hip" else (2, 3, 4),
+        "loads": ("pointer", "descriptor") if describable(operands, device.arch) else ("pointer",),
+    }
 
 
 def _refusal(operands: Operands, device: DeviceModel, schedule: Schedule) -> str | None:
