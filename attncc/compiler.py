@@ -30,7 +30,7 @@ def backend_of(device: DeviceModel) -> Backend:
 
 
 def source(pattern: Pattern, operands: Operands, phase: Phase, schedule: Schedule, backend: str) -> KernelSource:
-    """The generated source; needs no device. Raises MaskTooComplex if the mask has no closed-form tiles."""
+    """The generated source; needs no device."""
     writer = backends()[backend]
     return writer.emit(passes.run(pattern, writer.tiling(phase, schedule)), operands, phase, schedule)
 
@@ -52,6 +52,22 @@ def kernel(
     with _building:
         chosen = schedule or _chosen(pattern, operands, shape, device, library or settings.library_path())
         return _built(pattern, operands, phase, chosen, device)
+
+
+def built_in(pattern: Pattern, operands: Operands, phase: Phase, device: DeviceModel) -> Schedule:
+    """The schedule of untuned calls: the default of the space, or where its tiles have no closed form (`note` of the
+    plan), the one most like it whose tiles do."""
+    space, _ = _environment(operands, phase, device)
+    default, tiling = space.default(), backend_of(device).tiling
+    if not passes.run(pattern, tiling(phase, default)).note:
+        return default
+
+    def steps(schedule: Schedule) -> int:
+        return sum(abs(k.choices.index(schedule[k.name]) - k.choices.index(default[k.name])) for k in space.knobs)
+
+    nearest = {tiling(phase, schedule): schedule for schedule in sorted(space.schedules(), key=steps, reverse=True)}
+    by_distance = sorted(nearest.items(), key=lambda tiled: steps(tiled[1]))
+    return next((schedule for tiles, schedule in by_distance if not passes.run(pattern, tiles).note), default)
 
 
 def key(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceModel) -> KernelKey:
@@ -87,7 +103,9 @@ def _chosen(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceMo
         space, _ = _environment(operands, wanted.phase, device)
         tuned = _tuned(wanted, library)
         # Choices become source: what the knobs do not offer is not for us to compile, whoever stored it.
-        _schedules[wanted, library] = tuned if tuned and tuned in space.schedules() else space.default()
+        _schedules[wanted, library] = (
+            tuned if tuned and tuned in space.schedules() else built_in(pattern, operands, wanted.phase, device)
+        )
     return _schedules[wanted, library]
 
 

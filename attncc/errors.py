@@ -17,16 +17,6 @@ class AttnccError(Exception):
     exit_status = 2
 
 
-class MaskTooComplex(AttnccError):
-    """The set library could not put the tiles of a mask into closed form within its budget."""
-
-    def __init__(self, pattern: str, reason: str) -> None:
-        super().__init__(
-            f"pattern '{pattern}': the mask has no closed-form tiles ({reason}); simplify the mask, or split it into "
-            "fewer conditions"
-        )
-
-
 def nearest(word: str, known: Sequence[str]) -> str:
     """The known words, led by a suggestion when one of them is close to `word`; ends a sentence."""
     close = difflib.get_close_matches(word.lower(), [name.lower() for name in known], n=1)

@@ -54,7 +54,7 @@ class Job:
         )
 
     def source(self, schedule: Schedule) -> KernelSource:
-        """The generated source; raises MaskTooComplex if the mask has no closed-form tiles."""
+        """The generated source of one schedule."""
         plan = passes.run(self.pattern, self.backend.tiling(self.phase, schedule))
         return self.backend.emit(plan, self.operands, self.phase, schedule)
 

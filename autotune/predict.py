@@ -52,7 +52,7 @@ def predict(
     predicted. A measured decision for the same key stays, and is returned.
 
     Schedules that do not compile there, or spill registers, are kept as trials with their reason; modelled times are
-    not trials. Raises NoModel for a device without figures, MaskTooComplex, WorkerLost, and what the library raises.
+    not trials. Raises NoModel for a device without figures, WorkerLost, and what the library raises.
     """
     job = Job(pattern, operands, shape, device, writer or writer_for(device))
     if device.arch not in UNITS:

@@ -38,7 +38,7 @@ def tune(
     Ctrl-C the decision so far is kept and KeyboardInterrupt raised. `writer` is the backend's module (None: the one for
     the device), `sampler` what times the schedules (None: another process on this machine).
 
-    Raises UnknownStrategy, MaskTooComplex, DefaultScheduleFailed, WorkerLost, and what the library raises.
+    Raises UnknownStrategy, DefaultScheduleFailed, WorkerLost, and what the library raises.
     """
     propose = strategies.named(strategy)
     job = Job(pattern, operands, shape, device, writer or writer_for(device))

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from attncc import compiler, passes
 from attncc.calls import model_of
-from attncc.errors import MaskTooComplex
 from attncc.ir.schedule import Operands
 from attncc.ir.tile import TilePlan
 from attncc.ref import dense
@@ -36,22 +35,17 @@ def problem(case: Case, place: str = "cpu") -> Problem:
 
 def workload(case: Case, posed: Problem) -> Workload:
     """The case with its useful pairs, and the pairs that the built-in schedule of the device visits."""
-    try:
-        found = work(plan(case, posed), case.shape)
-    except MaskTooComplex:
-        shape = case.shape
-        kept = int(dense.keep(posed.pattern, shape.q_heads, shape.q_len, shape.kv_len, shape.batch).sum())
-        return Workload(case.name, case.pattern, case.params, shape, case.dtype, kept, None)
+    found = work(plan(case, posed), case.shape)
     return Workload(case.name, case.pattern, case.params, case.shape, case.dtype, found.kept, found.visited)
 
 
 def plan(case: Case, posed: Problem) -> TilePlan:
-    """The plan of the kernel that serves the case without tuning. Raises MaskTooComplex."""
+    """The plan of the kernel that serves the case without tuning."""
     hardware, operands = model_of(posed.query.device), Operands(case.dtype, case.shape.head_dim)
     backend = compiler.backend_of(hardware)
     phase = backend.phase(case.shape)
-    tiling = backend.tiling(phase, backend.space(operands, phase, hardware).default())
-    return passes.run(posed.pattern, tiling)
+    schedule = compiler.built_in(posed.pattern, operands, phase, hardware)
+    return passes.run(posed.pattern, backend.tiling(phase, schedule))
 
 
 def sampled_error(posed: Problem, out: Tensor) -> float:
