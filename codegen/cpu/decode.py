@@ -57,7 +57,7 @@ def _filled(text: str, fields: Mapping[str, str]) -> str:
             lines.append(line)
         elif fields[field]:
             indent = line[: -len(field)]
-            lines.extend(indent + part if part else part for part in fields[field].splitlines())
+            lines.extend(part if part.startswith("#") else indent + part for part in fields[field].splitlines())
     return "\n".join(lines) + "\n"
 
 

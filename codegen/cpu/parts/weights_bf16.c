@@ -1,5 +1,5 @@
-/* Turns the scores of the block into weights, as bfloat16 pairs of keys: row_max, row_sum and rescale follow the running
-   softmax. The block has an even number of keys. */
+/* Turns the scores of the block into weights, as bfloat16 pairs of keys: row_max, row_sum and rescale follow the
+   running softmax. The block has an even number of keys. */
 static void weigh_scores(struct block *block) {
     const vec factor = splat(block->factor);
     for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {

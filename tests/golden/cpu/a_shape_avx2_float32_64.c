@@ -9,8 +9,11 @@
    digest: bf981c6e51fe8456
    schedule: isa=avx2 block_m=64 block_n=96
 
-   query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head h reads KV head h // (q_heads // kv_heads).
-   Query tiles are aligned to absolute positions, which end at kv_len. One task takes one query tile of one head through the runs of keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values. */
+   query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any
+   strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head
+   h reads KV head h // (q_heads // kv_heads). Positions count from 0 to kv_len - 1; the last query is at the last.
+   Query tiles are aligned to absolute positions. One task takes one query tile of one head through the runs of
+   keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values. */
 
 #include <immintrin.h>
 #include <math.h>
@@ -26,14 +29,28 @@
 enum { SINK = 128, WINDOW = 1024 };
 
 /* Sizes of the tiles, in memory and in registers. */
-enum { HEAD_DIM = 64, PADDED_DIM = 64, BLOCK_M = 64, BLOCK_N = 96, KEYS = 6, QUERY_VECS = 2, ROWS = 6, COLUMN_VECS = 2 };
+enum {
+    HEAD_DIM = 64,
+    PADDED_DIM = 64,
+    BLOCK_M = 64,
+    BLOCK_N = 96,
+    KEYS = 6,
+    QUERY_VECS = 2,
+    ROWS = 6,
+    COLUMN_VECS = 2
+};
 
 #define LOG2_E 1.4426950408889634f
 #define LN_2 0.6931471805599453f
-#define LOWEST -1e30f /* what row_max starts from; masked scores lie far below it */
+/* What row_max starts from, and the score of a key that the mask leaves out. */
+#define LOWEST -1e30f
 #define MASKED -1e36f
-#define LEAST_SCALE 1e-30f /* a scale of 0 must not make masked scores weigh something */
-#define PARALLEL_SCORES 65536 /* fewer scores than this are faster on one thread */
+
+/* A scale of 0 must not make masked scores weigh something. */
+#define LEAST_SCALE 1e-30f
+
+/* Fewer scores than this are faster on one thread. */
+#define PARALLEL_SCORES 65536
 
 enum { LANES = 8 };
 typedef float vec __attribute__((vector_size(32), may_alias));
@@ -48,23 +65,19 @@ static inline void store(float *to, vec x) { _mm256_storeu_ps(to, x); }
 /* The second operand where either is NaN. */
 static inline vec larger(vec a, vec b) { return _mm256_max_ps(a, b); }
 
-static inline vec where(ivec keep, vec then, vec otherwise) {
-    return _mm256_blendv_ps(otherwise, then, (__m256)keep);
-}
+static inline vec where(ivec keep, vec then, vec otherwise) { return _mm256_blendv_ps(otherwise, then, (__m256)keep); }
 
 static inline vec floor_lanes(vec x) { return _mm256_floor_ps(x); }
 
-/* (2 ** x - 1) / x for x in [0, 1). */
-static inline vec exp2_slope(vec x) {
+/* 2 ** x for x in [0, 1). */
+static inline vec exp2_fraction(vec x) {
     vec sum = splat(1.879318648e-03f);
     sum = sum * x + splat(8.990995096e-03f);
     sum = sum * x + splat(5.581867596e-02f);
     sum = sum * x + splat(2.401592715e-01f);
     sum = sum * x + splat(6.931517388e-01f);
-    return sum;
+    return sum * x + splat(1.0f);
 }
-
-static inline vec exp2_fraction(vec x) { return exp2_slope(x) * x + splat(1.0f); }
 
 /* 2 ** x, split at floor(x); NaN stays NaN, and what is too small becomes 0. */
 static inline vec exp2_lanes(vec x) {
@@ -238,8 +251,7 @@ static void absorb(struct block *block) {
 }
 
 /* Puts MASKED in place of the scores that the mask leaves out, for `count` keys that join the block. */
-static inline void change_scores(struct block *block, int count, int64_t first, int64_t step
-                                 , const enum mask mask) {
+static inline void change_scores(struct block *block, int count, int64_t first, int64_t step, const enum mask mask) {
     for (int lane = 0; lane < BLOCK_M; lane += LANES) {
         const ivec q = spread(block->q_first + lane) + LANE;
         for (int i = 0; i < count; i++) {
@@ -290,7 +302,8 @@ static __attribute__((noinline)) void visit_full(struct block *block, int64_t fi
     visit(block, first, end, step, FULL);
 }
 
-static __attribute__((noinline)) void visit_q_minus_kv_lt_window(struct block *block, int64_t first, int64_t end, int64_t step) {
+static __attribute__((noinline)) void visit_q_minus_kv_lt_window(struct block *block, int64_t first, int64_t end,
+                                                                 int64_t step) {
     visit(block, first, end, step, Q_MINUS_KV_LT_WINDOW);
 }
 

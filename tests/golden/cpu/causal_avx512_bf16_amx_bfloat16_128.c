@@ -8,8 +8,11 @@
    digest: 681b9a06e7746e16
    schedule: isa=avx512_bf16+amx block_m=64 block_n=192
 
-   query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head h reads KV head h // (q_heads // kv_heads).
-   Query tiles are aligned to absolute positions, which end at kv_len. One task takes one query tile of one head through the runs of keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values. */
+   query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any
+   strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head
+   h reads KV head h // (q_heads // kv_heads). Positions count from 0 to kv_len - 1; the last query is at the last.
+   Query tiles are aligned to absolute positions. One task takes one query tile of one head through the runs of
+   keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values. */
 
 #include <immintrin.h>
 #include <math.h>
@@ -28,10 +31,15 @@ enum { HEAD_DIM = 128, PADDED_DIM = 128, BLOCK_M = 64, BLOCK_N = 192, KEYS = 32,
 
 #define LOG2_E 1.4426950408889634f
 #define LN_2 0.6931471805599453f
-#define LOWEST -1e30f /* what row_max starts from; masked scores lie far below it */
+/* What row_max starts from, and the score of a key that the mask leaves out. */
+#define LOWEST -1e30f
 #define MASKED -1e36f
-#define LEAST_SCALE 1e-30f /* a scale of 0 must not make masked scores weigh something */
-#define PARALLEL_SCORES 65536 /* fewer scores than this are faster on one thread */
+
+/* A scale of 0 must not make masked scores weigh something. */
+#define LEAST_SCALE 1e-30f
+
+/* Fewer scores than this are faster on one thread. */
+#define PARALLEL_SCORES 65536
 
 enum { LANES = 16 };
 typedef float vec __attribute__((vector_size(64), may_alias));
@@ -50,15 +58,13 @@ static inline vec where(ivec keep, vec then, vec otherwise) {
     return _mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)keep), otherwise, then);
 }
 
-/* (2 ** x - 1) / x for x in [0, 1). */
-static inline vec exp2_slope(vec x) {
+/* 2 ** x for x in [0, 1). */
+static inline vec exp2_fraction(vec x) {
     vec sum = splat(7.826797018e-02f);
     sum = sum * x + splat(2.263076823e-01f);
     sum = sum * x + splat(6.954243475e-01f);
-    return sum;
+    return sum * x + splat(1.0f);
 }
-
-static inline vec exp2_fraction(vec x) { return exp2_slope(x) * x + splat(1.0f); }
 
 /* 2 ** x, split at floor(x); NaN stays NaN, and what is too small becomes 0. */
 static inline vec exp2_lanes(vec x) {
@@ -189,8 +195,8 @@ static inline void interleave(uint32_t *to, const element *even, const element *
     _mm512_storeu_si512(to + 16, _mm512_unpackhi_epi16(a, b));
 }
 
-/* Products of KEYS keys with all queries, into KEYS rows of block->score: 2 x 2 tiles of 16 keys and 16 queries. Keys are
-   read where they lie; copied first where rows after the last one may not be read, or where rows are no whole tiles. */
+/* Products of KEYS keys with all queries, into KEYS rows of block->score: 2 x 2 tiles of 16 keys and 16 queries. Keys
+   are read where they lie; copied first where rows after the last may not be read, or where rows are no whole tiles. */
 static inline void score_keys(struct block *block, int at, int last, int64_t first, int64_t step) {
     const element *key = block->key + first * block->key_stride;
     int64_t bytes = step * block->key_stride * (int64_t)sizeof(element);
@@ -336,8 +342,7 @@ static void absorb(struct block *block) {
 }
 
 /* Puts MASKED in place of the scores that the mask leaves out, for `count` keys that join the block. */
-static inline void change_scores(struct block *block, int count, int64_t first, int64_t step
-                                 , const enum mask mask) {
+static inline void change_scores(struct block *block, int count, int64_t first, int64_t step, const enum mask mask) {
     for (int lane = 0; lane < BLOCK_M; lane += LANES) {
         const ivec q = spread(block->q_first + lane) + LANE;
         for (int i = 0; i < count; i++) {

@@ -8,8 +8,11 @@
    digest: 681b9a06e7746e16
    schedule: isa=avx512_bf16 block_m=64 block_n=192
 
-   query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head h reads KV head h // (q_heads // kv_heads).
-   Query tiles are aligned to absolute positions, which end at kv_len. One task takes one query tile of one head through the runs of keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values. */
+   query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any
+   strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head
+   h reads KV head h // (q_heads // kv_heads). Positions count from 0 to kv_len - 1; the last query is at the last.
+   Query tiles are aligned to absolute positions. One task takes one query tile of one head through the runs of
+   keys that it sees: scores of BLOCK_N keys, their softmax, their share of the values. */
 
 #include <immintrin.h>
 #include <math.h>
@@ -22,14 +25,28 @@
 #endif
 
 /* Sizes of the tiles, in memory and in registers. */
-enum { HEAD_DIM = 128, PADDED_DIM = 128, BLOCK_M = 64, BLOCK_N = 192, KEYS = 6, QUERY_VECS = 4, ROWS = 6, COLUMN_VECS = 4 };
+enum {
+    HEAD_DIM = 128,
+    PADDED_DIM = 128,
+    BLOCK_M = 64,
+    BLOCK_N = 192,
+    KEYS = 6,
+    QUERY_VECS = 4,
+    ROWS = 6,
+    COLUMN_VECS = 4
+};
 
 #define LOG2_E 1.4426950408889634f
 #define LN_2 0.6931471805599453f
-#define LOWEST -1e30f /* what row_max starts from; masked scores lie far below it */
+/* What row_max starts from, and the score of a key that the mask leaves out. */
+#define LOWEST -1e30f
 #define MASKED -1e36f
-#define LEAST_SCALE 1e-30f /* a scale of 0 must not make masked scores weigh something */
-#define PARALLEL_SCORES 65536 /* fewer scores than this are faster on one thread */
+
+/* A scale of 0 must not make masked scores weigh something. */
+#define LEAST_SCALE 1e-30f
+
+/* Fewer scores than this are faster on one thread. */
+#define PARALLEL_SCORES 65536
 
 enum { LANES = 16 };
 typedef float vec __attribute__((vector_size(64), may_alias));
@@ -48,15 +65,13 @@ static inline vec where(ivec keep, vec then, vec otherwise) {
     return _mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)keep), otherwise, then);
 }
 
-/* (2 ** x - 1) / x for x in [0, 1). */
-static inline vec exp2_slope(vec x) {
+/* 2 ** x for x in [0, 1). */
+static inline vec exp2_fraction(vec x) {
     vec sum = splat(7.826797018e-02f);
     sum = sum * x + splat(2.263076823e-01f);
     sum = sum * x + splat(6.954243475e-01f);
-    return sum;
+    return sum * x + splat(1.0f);
 }
-
-static inline vec exp2_fraction(vec x) { return exp2_slope(x) * x + splat(1.0f); }
 
 /* 2 ** x, split at floor(x); NaN stays NaN, and what is too small becomes 0. */
 static inline vec exp2_lanes(vec x) {
@@ -77,12 +92,6 @@ static inline ivec spread(int64_t x) { return (ivec){0} + (int32_t)x; }
 
 typedef uint16_t element; /* bfloat16: the upper half of a float32 */
 typedef element element_lanes __attribute__((vector_size(2 * LANES)));
-
-static inline vec load_elements(const element *from) {
-    element_lanes halves;
-    memcpy(&halves, from, sizeof halves);
-    return (vec)(__builtin_convertvector(halves, ivec) << 16);
-}
 
 /* Rounds to nearest, ties to even; NaN stays NaN. */
 static inline void store_elements(element *to, vec x) {
@@ -110,12 +119,12 @@ enum mask { FULL, KV_LE_Q };
 
 /* A query tile and the block of keys it is about to take in; lives on the stack of its thread. */
 struct block {
-    _Alignas(64) float query[HEAD_DIM][BLOCK_M];
-    float score[BLOCK_N + KEYS][BLOCK_M]; /* after weigh_scores: weights */
+    _Alignas(64) uint32_t query[PADDED_DIM / 2][BLOCK_M]; /* pairs of columns */
+    float score[BLOCK_N + KEYS][BLOCK_M];
+    uint32_t weight[BLOCK_N / 2][BLOCK_M], value_pair[BLOCK_N / 2][PADDED_DIM]; /* pairs of keys */
     float acc[BLOCK_M][PADDED_DIM];
-    float wide_key[KEYS][PADDED_DIM], wide_value[BLOCK_N][PADDED_DIM];
     float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];
-    const float *value_row[BLOCK_N];
+    const element *value_row[BLOCK_N];
     const element *key, *value;
     const struct call *call;
     int64_t key_stride, value_stride, q_first, head, batch;
@@ -123,34 +132,75 @@ struct block {
     int rows, count;
 };
 
-/* One row as float32; the last vector overlaps the one before it where HEAD_DIM is no multiple of LANES. */
-static inline const float *widen(float *to, const element *from) {
-    for (int d = 0; d < HEAD_DIM; d += LANES) {
-        const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
-        store(to + at, load_elements(from + at));
+/* Transposes 16 rows of 16 words. */
+static inline __attribute__((always_inline)) void transpose(__m512i row[16]) {
+    __m512i half[16];
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) {
+        half[i] = _mm512_unpacklo_epi32(row[i], row[i + 1]);
+        half[i + 1] = _mm512_unpackhi_epi32(row[i], row[i + 1]);
     }
-    return to;
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) {
+        row[i] = _mm512_unpacklo_epi64(half[i], half[i + 2]);
+        row[i + 1] = _mm512_unpackhi_epi64(half[i], half[i + 2]);
+        row[i + 2] = _mm512_unpacklo_epi64(half[i + 1], half[i + 3]);
+        row[i + 3] = _mm512_unpackhi_epi64(half[i + 1], half[i + 3]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        half[i] = _mm512_shuffle_i32x4(row[i], row[i + 4], 0x88);
+        half[i + 4] = _mm512_shuffle_i32x4(row[i], row[i + 4], 0xdd);
+        half[i + 8] = _mm512_shuffle_i32x4(row[i + 8], row[i + 12], 0x88);
+        half[i + 12] = _mm512_shuffle_i32x4(row[i + 8], row[i + 12], 0xdd);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        row[i] = _mm512_shuffle_i32x4(half[i], half[i + 8], 0x88);
+        row[i + 4] = _mm512_shuffle_i32x4(half[i + 4], half[i + 12], 0x88);
+        row[i + 8] = _mm512_shuffle_i32x4(half[i], half[i + 8], 0xdd);
+        row[i + 12] = _mm512_shuffle_i32x4(half[i + 4], half[i + 12], 0xdd);
+    }
+}
+
+/* Two float32 vectors as one vector of bfloat16 pairs, `even` in the lower halves; rounds to nearest. */
+static inline __m512i pair(vec even, vec odd) {
+    const __m512i half = _mm512_set1_epi32(0x8000);
+    const __m512i lower = _mm512_srli_epi32(_mm512_add_epi32((__m512i)even, half), 16);
+    const __m512i upper = _mm512_add_epi32((__m512i)odd, half);
+    return _mm512_ternarylogic_epi32(lower, upper, _mm512_set1_epi32((int)0xffff0000), 0xf8);
+}
+
+/* Writes 32 columns of two rows as pairs, zero where a column does not exist. */
+static inline void interleave(uint32_t *to, const element *even, const element *odd, __mmask32 columns) {
+    const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m512i a = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi16(columns, even));
+    const __m512i b = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi16(columns, odd));
+    _mm512_storeu_si512(to, _mm512_unpacklo_epi16(a, b));
+    _mm512_storeu_si512(to + 16, _mm512_unpackhi_epi16(a, b));
 }
 
 /* Products of KEYS keys with all queries, into KEYS rows of block->score. `last` is the last key that exists; the rows
    after it repeat it, and are overwritten or never read. */
 static inline void score_keys(struct block *block, int at, int last, int64_t first, int64_t step) {
-    const float *row[KEYS];
+    const element *row[KEYS];
     for (int k = 0; k < KEYS; k++) {
         const int64_t position = first + (k < last ? k : last) * step;
-        const element *key = block->key + position * block->key_stride;
-        row[k] = widen(block->wide_key[k], key);
+        row[k] = block->key + position * block->key_stride;
     }
     for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
-        vec sum[KEYS][QUERY_VECS] = {0};
-        for (int d = 0; d < HEAD_DIM; d++) {
-            const float *query = block->query[d] + lane;
+        __m512 sum[KEYS][QUERY_VECS] = {0};
+        for (int d = 0; d < HEAD_DIM; d += 2) {
+            const uint32_t *query = block->query[d / 2] + lane;
 #pragma GCC unroll 16
             for (int k = 0; k < KEYS; k++) {
-                const vec key = splat(row[k][d]);
+                int32_t columns;
+                memcpy(&columns, row[k] + d, sizeof columns);
+                const __m512i key = _mm512_set1_epi32(columns);
 #pragma GCC unroll 4
                 for (int v = 0; v < QUERY_VECS; v++) {
-                    sum[k][v] += key * load(query + v * LANES);
+                    const __m512i queries = _mm512_load_si512(query + v * LANES);
+                    sum[k][v] = _mm512_dpbf16_ps(sum[k][v], (__m512bh)queries, (__m512bh)key);
                 }
             }
         }
@@ -164,7 +214,8 @@ static inline void score_keys(struct block *block, int at, int last, int64_t fir
     }
 }
 
-/* Turns the scores of the block into weights: row_max, row_sum and rescale follow the running softmax. */
+/* Turns the scores of the block into weights, as bfloat16 pairs of keys: row_max, row_sum and rescale follow the
+   running softmax. The block has an even number of keys. */
 static void weigh_scores(struct block *block) {
     const vec factor = splat(block->factor);
     for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
@@ -184,12 +235,13 @@ static void weigh_scores(struct block *block) {
             store(block->rescale + column, exp2_lanes((load(block->row_max + column) - row_max[v]) * factor));
             store(block->row_max + column, row_max[v]);
         }
-        for (int key = 0; key < block->count; key++) {
+        for (int key = 0; key < block->count; key += 2) {
             for (int v = 0; v < QUERY_VECS; v++) {
-                float *score = block->score[key] + lane + v * LANES;
-                const vec weight = exp2_lanes(load(score) * factor - shift[v]);
-                row_sum[v] += weight;
-                store(score, weight);
+                const int column = lane + v * LANES;
+                const vec even = exp2_lanes(load(block->score[key] + column) * factor - shift[v]);
+                const vec odd = exp2_lanes(load(block->score[key + 1] + column) * factor - shift[v]);
+                row_sum[v] += even + odd;
+                _mm512_store_si512(block->weight[key / 2] + column, pair(even, odd));
             }
         }
         for (int v = 0; v < QUERY_VECS; v++) {
@@ -200,19 +252,38 @@ static void weigh_scores(struct block *block) {
     }
 }
 
+/* Makes the number of keys even, with one that weighs nothing, and lays two rows of values at a time out as pairs. */
+static void pair_values(struct block *block) {
+    static const element zeros[HEAD_DIM];
+    if (block->count % 2 != 0) {
+        for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+            store(block->score[block->count] + lane, splat(MASKED));
+        }
+        block->value_row[block->count++] = zeros;
+    }
+    for (int key = 0; key < block->count; key += 2) {
+        const element *even = block->value_row[key], *odd = block->value_row[key + 1];
+        for (int d = 0; d < HEAD_DIM; d += 32) {
+            const __mmask32 columns = HEAD_DIM - d < 32 ? (1u << (HEAD_DIM - d) % 32) - 1 : 0xffffffff;
+            interleave(block->value_pair[key / 2] + d, even + d, odd + d, columns);
+        }
+    }
+}
+
 /* Adds the weighted values of the block to `rows` rows of acc, in `vecs` vectors of columns from `column` on. */
 static inline __attribute__((always_inline)) void add_values(struct block *block, int first_row, const int rows,
                                                              int column, const int vecs) {
-    vec sum[ROWS][COLUMN_VECS] = {0};
-    for (int key = 0; key < block->count; key++) {
-        const float *value = block->value_row[key] + column;
-        const float *weight = block->score[key] + first_row;
+    __m512 sum[ROWS][COLUMN_VECS] = {0};
+    for (int key = 0; key < block->count; key += 2) {
+        const uint32_t *value = block->value_pair[key / 2] + column;
+        const uint32_t *weight = block->weight[key / 2] + first_row;
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
-            const vec one = splat(weight[r]);
+            const __m512i one = _mm512_set1_epi32((int32_t)weight[r]);
 #pragma GCC unroll 16
             for (int v = 0; v < vecs; v++) {
-                sum[r][v] += one * load(value + v * LANES);
+                const __m512i values = _mm512_load_si512(value + v * LANES);
+                sum[r][v] = _mm512_dpbf16_ps(sum[r][v], (__m512bh)values, (__m512bh)one);
             }
         }
     }
@@ -229,6 +300,7 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
 
 /* Takes the keys of the block into acc and empties it. */
 static void absorb(struct block *block) {
+    pair_values(block);
     weigh_scores(block);
     for (int row = 0; row < 60; row += ROWS) {
         add_values(block, row, ROWS, 0 * LANES, 4);
@@ -242,8 +314,7 @@ static void absorb(struct block *block) {
 }
 
 /* Puts MASKED in place of the scores that the mask leaves out, for `count` keys that join the block. */
-static inline void change_scores(struct block *block, int count, int64_t first, int64_t step
-                                 , const enum mask mask) {
+static inline void change_scores(struct block *block, int count, int64_t first, int64_t step, const enum mask mask) {
     for (int lane = 0; lane < BLOCK_M; lane += LANES) {
         const ivec q = spread(block->q_first + lane) + LANE;
         for (int i = 0; i < count; i++) {
@@ -277,7 +348,7 @@ static inline __attribute__((always_inline)) void visit(struct block *block, int
         }
         for (int i = 0; i < count; i++) {
             const element *value = block->value + (first + i * step) * block->value_stride;
-            block->value_row[block->count + i] = widen(block->wide_value[block->count + i], value);
+            block->value_row[block->count + i] = value;
         }
         block->count += count;
         if (block->count == BLOCK_N) {
@@ -295,20 +366,24 @@ static __attribute__((noinline)) void visit_kv_le_q(struct block *block, int64_t
     visit(block, first, end, step, KV_LE_Q);
 }
 
-/* Transposes the query rows of the block, so that one vector holds LANES queries; missing rows are zero. A
-   negative scale becomes a positive one by changing the sign of the queries. */
+/* Transposes the query rows of the block in pairs of columns, so that one vector holds LANES queries; missing rows and
+   columns are zero. A negative scale becomes a positive one by changing the sign of the queries. */
 static void load_queries(struct block *block, const element *from, int64_t stride) {
-    const vec sign = splat(block->call->scale < 0 ? -1.0f : 1.0f);
-    for (int row = 0; row < BLOCK_M; row++) {
-        float wide[HEAD_DIM] = {0};
-        if (row < block->rows) {
-            for (int d = 0; d < HEAD_DIM; d += LANES) {
-                const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
-                store(wide + at, load_elements(from + row * stride + at) * sign);
+    const __m512i flip = _mm512_set1_epi32(block->call->scale < 0 ? (int)0x80008000 : 0);
+    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+        for (int d = 0; d < HEAD_DIM; d += 32) {
+            const __mmask32 columns = HEAD_DIM - d < 32 ? (1u << (HEAD_DIM - d) % 32) - 1 : 0xffffffff;
+            __m512i row[16];
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++) {
+                const __mmask32 present = lane + i < block->rows ? columns : 0;
+                row[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi16(present, from + (lane + i) * stride + d), flip);
             }
-        }
-        for (int d = 0; d < HEAD_DIM; d++) {
-            block->query[d][row] = wide[d];
+            transpose(row);
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++) {
+                _mm512_store_si512(block->query[d / 2 + i] + lane, row[i]);
+            }
         }
     }
 }
