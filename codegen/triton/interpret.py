@@ -61,6 +61,7 @@ def _interpreting() -> Iterator[None]:
         try:
             _open_library(owners)
             _mend_interpreter()
+            _mend_constants()
             yield
         finally:
             machine.InterpretedFunction.rewritten_fn.clear()
@@ -132,6 +133,17 @@ def _mend_interpreter() -> None:
     machine._convert_float = converted
     machine._patch_lang = patch_once
     machine._patch_lang_tensor = tensor_patch
+
+
+def _mend_constants() -> None:
+    """`CONSTANT * tensor` is left to the tensor, as the compiler does; the interpreter would make a constant of it."""
+    for name in ("add", "sub", "mul", "floordiv", "mod", "lt", "le", "gt", "ge", "eq", "ne"):
+        method = f"__{name}__"
+        setattr(tl.constexpr, method, _yielding(getattr(tl.constexpr, method)))
+
+
+def _yielding(operation: Callable[[object, object], object]) -> Callable[[object, object], object]:
+    return lambda left, right: NotImplemented if isinstance(right, tl.tensor) else operation(left, right)
 
 
 def _widened(handle: machine.TensorHandle) -> machine.TensorHandle:

@@ -22,6 +22,7 @@ STRIDED = pattern("kv <= q and (q - kv < 48 or (kv // 16 + head) % 4 == 0)")
 HEADS = pattern("kv <= q and (head < 1 or q - kv < 40)")
 CAUSAL, DENSE = pattern("kv <= q"), pattern("true")
 FAR = pattern("kv <= q - 60")
+BLOCKS = pattern("kv < block * (q // block + 1) and block * (kv // block) >= q - reach", block=24, reach=60)
 BANDED = pattern("abs(q - kv) < 33 and kv % 3 != 1")
 
 SIDES, LENGTHS = st.sampled_from([16, 32]), st.integers(1, 70)
@@ -59,6 +60,7 @@ def agreement(of: Pattern, dtype: DType, shape: Shape, chosen: Schedule | None =
         pytest.param(STRIDED, "bfloat16", Shape(1, 3, 1, 64, 190, 64), TMA, id="strided-blocks-descriptors"),
         pytest.param(HEADS, "bfloat16", Shape(1, 2, 1, 90, 90, 64), SMALL, id="heads-of-two-kinds"),
         pytest.param(FAR, "float32", Shape(1, 1, 1, 130, 130, 32), SMALL, id="rows-without-keys"),
+        pytest.param(BLOCKS, "float32", Shape(1, 1, 1, 100, 120, 16), SMALL, id="constants-before-tensors"),
         pytest.param(BANDED, "float16", Shape(1, 1, 1, 100, 120, 64), SMALL, id="band-with-holes"),
     ],
 )
