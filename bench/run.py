@@ -69,7 +69,7 @@ def main(
         record = with_case(record, case, count, plan)
         record.save(path)
     if setup:
-        record = replace(record, setups=tuple(setups(chosen == "full")), costs=(*start.costs(), *overhead.costs()))
+        record = replace(record, costs=(*start.costs(), *overhead.costs()), setups=tuple(setups(chosen == "full")))
     replace(record, peaks=_best(found, peak.peaks() if found else ())).save(path)
     click.echo(f"wrote {path}")
 
