@@ -84,12 +84,14 @@ def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) 
         "const float *value_row[BLOCK_N];",
     )
     scores = part("scores").replace("KEY_ROW", "key" if direct else "widen(block->wide_key[k], key)")
-    text = (scores, part("weights"), part("values"), _absorb(isa, sizes, ("weigh_scores(block);",)))
+    text: tuple[str, ...] = (scores, part("weights"), part("values"), _absorb(isa, sizes, ("weigh_scores(block);",)))
+    load = "load_queries"
+    if isa.lanes == 16:
+        text, load = (part("transpose"), *text), "load_queries_avx512"
     if direct:
-        return Method(fields, text, "load_queries", "value", PREFILL)
-    return Method(
-        fields, (part("widen"), *text), "load_queries", "widen(block->wide_value[block->count + i], value)", PREFILL
-    )
+        return Method(fields, text, load, "value", PREFILL)
+    value_row = "widen(block->wide_value[block->count + i], value)"
+    return Method(fields, (part("widen"), *text), load, value_row, PREFILL)
 
 
 def _absorb(isa: InstructionSet, sizes: Mapping[str, int], before: tuple[str, ...]) -> str:
