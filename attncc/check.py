@@ -11,13 +11,11 @@ from torch import Tensor
 from attncc.errors import (
     BadScale,
     EmptyTensor,
-    HeadsNotGrouped,
     LastDimensionStrided,
     MixedDevices,
     MixedDTypes,
     SizesDisagree,
     UnsupportedDType,
-    UnsupportedHeadDim,
     WrongRank,
 )
 from attncc.ir.schedule import DTYPES, DType, Operands, Shape
@@ -28,9 +26,6 @@ DTYPE_NAMES: Mapping[torch.dtype, DType] = {
     torch.bfloat16: "bfloat16",
 }
 
-#: The head_dims that every backend has kernels for.
-SMALLEST_HEAD_DIM, LARGEST_HEAD_DIM, HEAD_DIM_STEP = 16, 256, 8
-
 
 def arguments(query: Tensor, key: Tensor, value: Tensor) -> tuple[Operands, Shape]:
     """What a call needs of its kernel. Raises the error of the first thing that is wrong with it.
@@ -40,12 +35,11 @@ def arguments(query: Tensor, key: Tensor, value: Tensor) -> tuple[Operands, Shap
     shape = sizes(query, key, value)
     if query.dtype not in DTYPE_NAMES:
         raise UnsupportedDType(_name(query.dtype), DTYPES)
-    if not SMALLEST_HEAD_DIM <= shape.head_dim <= LARGEST_HEAD_DIM or shape.head_dim % HEAD_DIM_STEP:
-        raise UnsupportedHeadDim(shape.head_dim, SMALLEST_HEAD_DIM, LARGEST_HEAD_DIM, HEAD_DIM_STEP)
+    operands = Operands(DTYPE_NAMES[query.dtype], shape.head_dim)
     for name, tensor in (("query", query), ("key", key), ("value", value)):
         if tensor.stride(-1) != 1:
             raise LastDimensionStrided(name, tensor.stride(-1))
-    return Operands(DTYPE_NAMES[query.dtype], shape.head_dim), shape
+    return operands, shape
 
 
 def sizes(query: Tensor, key: Tensor, value: Tensor) -> Shape:
@@ -61,8 +55,6 @@ def sizes(query: Tensor, key: Tensor, value: Tensor) -> Shape:
         raise MixedDevices(str(query.device), str(key.device), str(value.device))
     _agree("key", key, "value", value, {"batch": 0, "heads": 1, "len": 2, "head_dim": 3})
     _agree("query", query, "key", key, {"batch": 0, "head_dim": 3})
-    if query.shape[1] % key.shape[1]:
-        raise HeadsNotGrouped(query.shape[1], key.shape[1])
     batch, q_heads, q_len, head_dim = query.shape
     return Shape(batch, q_heads, key.shape[1], q_len, key.shape[2], head_dim)
 

@@ -305,6 +305,29 @@ class ParameterNameTaken(AttnccError):
         )
 
 
+class NotAPattern(AttnccError):
+    """A call is given something else where its pattern belongs."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"pattern is of type {found}; pass a shipped pattern's name, or what Pattern.load returns")
+
+
+class BadShape(AttnccError):
+    """The sizes of a call that is to be tuned are not six positive integers."""
+
+    def __init__(self, shape: object) -> None:
+        super().__init__(
+            f"shape is {shape}; it must be (batch, q_heads, kv_heads, q_len, kv_len, head_dim), six positive integers"
+        )
+
+
+class BadBudget(AttnccError):
+    """Tuning is given no time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"budget is {seconds}; it must be a number of seconds above 0")
+
+
 class StatesDisagree(AttnccError):
     """Partial results that cannot be merged into one."""
 

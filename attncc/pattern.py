@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attncc import check
-from attncc.errors import UnknownInput
+from attncc.errors import NotAPattern, UnknownInput
 from attncc.ir.pattern import Pattern as Bound
 from attncc.ops import operator
 from attncc.ref import dense
@@ -121,7 +121,7 @@ def attention(
 
     Gradients go through out and lse; they are computed by PyTorch's own operators, block of rows by block of rows.
     """
-    chosen = _chosen(pattern, inputs)
+    chosen = resolve(pattern, inputs)
     out, lse = chosen.op(query, key, value, *chosen.values, scale=scale)
     return (out, lse) if return_lse else out
 
@@ -164,15 +164,19 @@ def reference(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """What `attention` must return, computed densely in float64: out in the dtype of query, lse in float32 (float64 for
     float64). Takes any element type and head_dim; can be differentiated."""
-    chosen = _chosen(pattern, inputs)
+    chosen = resolve(pattern, inputs)
     check.sizes(query, key, value)
     out, lse = dense.attention(chosen.bound, query, key, value, check.scale_of(scale, query))
     narrow = torch.float64 if query.dtype == torch.float64 else torch.float32
     return (out.to(query.dtype), lse.to(narrow)) if return_lse else out.to(query.dtype)
 
 
-def _chosen(pattern: Pattern | str, inputs: Mapping[str, Tensor]) -> Pattern:
+def resolve(pattern: Pattern | str, inputs: Mapping[str, Tensor] = MappingProxyType({})) -> Pattern:
+    """`pattern`, or the one of that name or path, which takes `inputs`. Raises NotAPattern, UnknownInput, and what
+    `Pattern.load` raises."""
     chosen = (SHIPPED.get(pattern) or Pattern.load(pattern)) if isinstance(pattern, str) else pattern
+    if not isinstance(chosen, Pattern):
+        raise NotAPattern(type(chosen).__name__)
     for name in inputs:
         raise UnknownInput(chosen.name, name)
     return chosen

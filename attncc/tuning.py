@@ -10,17 +10,18 @@ import torch
 
 from attncc import check, settings
 from attncc.calls import model_of
-from attncc.errors import UnsupportedDType
+from attncc.device import DeviceModel
+from attncc.errors import BadBudget, BadShape, NoGpu, UnsupportedDType
 from attncc.ir.schedule import DTYPES, Operands, Shape
 from attncc.library.store import KernelLibrary
-from attncc.pattern import Pattern
+from attncc.pattern import Pattern, resolve
 
 if TYPE_CHECKING:
     from attncc.autotune.session import TuneResult
 
 
 def tune(
-    pattern: Pattern,
+    pattern: Pattern | str,
     *,
     shape: tuple[int, int, int, int, int, int],
     dtype: torch.dtype = torch.bfloat16,
@@ -32,16 +33,30 @@ def tune(
     `budget` seconds, and keeps it in the library, where the next call finds it.
 
     `device` is the current GPU, or the CPU where there is none; `library` a directory, else the user's own. Trials the
-    library holds already are not made again. Raises UnsupportedDType, UnsupportedHeadDim, HeadsNotGrouped, and what
-    `attncc.autotune.tuner.tune` raises.
+    library holds already are not made again. Raises UnsupportedDType, UnsupportedHeadDim, HeadsNotGrouped, BadShape,
+    BadBudget, NoGpu, and what `attncc.autotune.tuner.tune` raises.
     """
     from attncc.autotune.budget import Budget
     from attncc.autotune.tuner import tune as search
 
+    bound, hardware = resolve(pattern).bound, _hardware(device)
+    operands, sizes = _call(shape, dtype)
+    if not budget > 0:
+        raise BadBudget(budget)
+    with KernelLibrary(Path(library) if library else settings.library_path()) as kept:
+        return search(bound, operands, sizes, hardware, library=kept, budget=Budget(seconds=budget))
+
+
+def _call(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[Operands, Shape]:
     if dtype not in check.DTYPE_NAMES:
         raise UnsupportedDType(str(dtype).removeprefix("torch."), DTYPES)
+    if len(shape) != 6 or not all(size > 0 for size in shape):
+        raise BadShape(shape)
+    return Operands(check.DTYPE_NAMES[dtype], shape[5]), Shape(*shape)
+
+
+def _hardware(device: torch.device | str | None) -> DeviceModel:
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    operands = Operands(check.DTYPE_NAMES[dtype], shape[5])
-    with KernelLibrary(Path(library) if library else settings.library_path()) as kept:
-        budgeted = Budget(seconds=budget)
-        return search(pattern.bound, operands, Shape(*shape), model_of(place), library=kept, budget=budgeted)
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise NoGpu()
+    return model_of(place)

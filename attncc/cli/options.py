@@ -22,7 +22,10 @@ SHORT: Mapping[str, DType] = {
 
 
 class ShapeParam(click.ParamType[Shape]):
-    """Batch, query heads, KV heads, q_len, kv_len, head_dim: six positive integers, as in `1,8,2,4096,4096,128`."""
+    """Batch, query heads, KV heads, q_len, kv_len, head_dim: six positive integers, as in `1,8,2,4096,4096,128`.
+
+    Raises HeadsNotGrouped.
+    """
 
     name = FIELDS
 
@@ -32,10 +35,7 @@ class ShapeParam(click.ParamType[Shape]):
         fields = str(value).split(",")
         if len(fields) != 6 or not all(field.strip().isdigit() and int(field) > 0 for field in fields):
             self.fail(f"'{value}' is not a shape; give six positive integers {FIELDS}", param, ctx)
-        shape = Shape(*(int(field) for field in fields))
-        if shape.q_heads % shape.kv_heads:
-            self.fail(f"{shape.q_heads} query heads are not a multiple of {shape.kv_heads} KV heads", param, ctx)
-        return shape
+        return Shape(*(int(field) for field in fields))
 
 
 class DTypeParam(click.ParamType[DType]):

@@ -18,7 +18,7 @@ def table(rows: Sequence[Row], as_json: bool = False) -> None:
     if as_json:
         click.echo(json.dumps([dict(row) for row in rows], indent=2))
         return
-    cells = [[_text(cell) for cell in row.values()] for row in rows]
+    cells = [[text(cell) for cell in row.values()] for row in rows]
     click.echo(tabulate(cells, headers=list(rows[0]) if rows else [], disable_numparse=True, colalign=_align(rows)))
 
 
@@ -29,7 +29,8 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
         click.echo(f"{click.style(name.ljust(width), bold=True)}  {value}")
 
 
-def _text(cell: Cell) -> str:
+def text(cell: Cell) -> str:
+    """One value as people read it."""
     match cell:
         case None:
             return "-"

@@ -8,15 +8,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from attncc.errors import HeadsNotGrouped, UnsupportedHeadDim
+
 KnobValue: TypeAlias = int | str
 DType: TypeAlias = Literal["float32", "float16", "bfloat16"]
 DTYPES: tuple[DType, ...] = ("float32", "float16", "bfloat16")
 BYTES: Mapping[DType, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
 
+#: The head_dims that every backend has kernels for.
+SMALLEST_HEAD_DIM, LARGEST_HEAD_DIM, HEAD_DIM_STEP = 16, 256, 8
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Sizes of one call: query [batch, q_heads, q_len, head_dim], key and value [batch, kv_heads, kv_len, head_dim]."""
+    """Sizes of one call: query [batch, q_heads, q_len, head_dim], key and value [batch, kv_heads, kv_len, head_dim].
+
+    Raises HeadsNotGrouped.
+    """
 
     batch: int
     q_heads: int
@@ -24,6 +32,10 @@ class Shape:
     q_len: int
     kv_len: int
     head_dim: int
+
+    def __post_init__(self) -> None:
+        if self.q_heads % self.kv_heads:
+            raise HeadsNotGrouped(self.q_heads, self.kv_heads)
 
     @property
     def group(self) -> int:
@@ -33,10 +45,17 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Operands:
-    """What a kernel is generated for besides the pattern: element type of query, key, value and out, and head_dim."""
+    """What a kernel is generated for besides the pattern: element type of query, key, value and out, and head_dim.
+
+    Raises UnsupportedHeadDim.
+    """
 
     dtype: DType
     head_dim: int
+
+    def __post_init__(self) -> None:
+        if not SMALLEST_HEAD_DIM <= self.head_dim <= LARGEST_HEAD_DIM or self.head_dim % HEAD_DIM_STEP:
+            raise UnsupportedHeadDim(self.head_dim, SMALLEST_HEAD_DIM, LARGEST_HEAD_DIM, HEAD_DIM_STEP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,27 @@ from attncc.settings import private_dir
 FILE: Final = "library.sqlite"
 #: A writer waits so long for another one; each holds the file for well under a millisecond.
 PATIENCE_SECONDS: Final = 30.0
+#: What sqlite says on a full disk: even a reader of a WAL file needs room, for the index of the log.
+NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+PRIMARY: Final = 0xFF
 
 
 def connect(folder: Path) -> tuple[sqlite3.Connection, bool]:
     """A connection to the library in `folder`, and whether it may write.
 
     Makes the folder (mode 0700) and the file where they are missing. In a folder that may only be read, a missing file
-    reads as an empty library. Raises LibraryNewer, LibraryDamaged, and what `private_dir` raises.
+    reads as an empty library; on a full disk, an existing one can be read. Raises LibraryNewer, LibraryDamaged,
+    LibraryNotWritable, and what `private_dir` raises.
     """
     private_dir(folder)
     file = folder / FILE
-    with _reported(file):
+    with reported(file):
         if os.access(folder, os.W_OK) and (not file.exists() or os.access(file, os.W_OK)):
-            return _writable(folder, file), True
+            try:
+                return _writable(folder, file), True
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & PRIMARY not in NO_ROOM or not file.exists():
+                    raise
         return _readable(file), False
 
 
@@ -72,8 +80,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _reported(file: Path) -> Iterator[None]:
-    """Turns what sqlite raises while reading into LibraryDamaged or LibraryNotWritable."""
+def reported(file: Path) -> Iterator[None]:
+    """Inside, what sqlite raises becomes LibraryDamaged or LibraryNotWritable."""
     with reading(file), writing(file):
         yield
 

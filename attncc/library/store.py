@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from attncc.errors import LibraryDamaged, LibraryNotWritable
-from attncc.library.connect import FILE, connect, reading, writing
+from attncc.library.connect import FILE, connect, reading, reported, writing
 from attncc.library.entry import REASONS, Failure, LibraryEntry, Timing, Trial
 from attncc.library.key import KernelKey
 from attncc.library.record import (
@@ -104,7 +104,7 @@ class KernelLibrary:
             return read_entry(parse(record, "decision"))
 
     def _read(self, query: str, *values: str) -> list[tuple[object, ...]]:
-        with reading(self.file):
+        with reported(self.file):
             return self._connection.execute(query, values).fetchall()
 
     @contextmanager
@@ -117,7 +117,7 @@ class KernelLibrary:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         if not self.writable:
-            raise LibraryNotWritable(self.file, "this user may only read it")
+            raise LibraryNotWritable(self.file, "this user may only read it, or the disk is full")
         with reading(self.file), writing(self.file), _committed(self._connection):
             yield
 

@@ -16,9 +16,9 @@ from attncc.library.entry import Failure
 from tests.autotune import toy
 
 CAUSAL: Final = Pattern("causal", "", "", (), Compare("<=", Var("kv"), Var("q")))
-SHAPE: Final = Shape(1, 2, 1, 24, 40, 8)
+SHAPE: Final = Shape(1, 2, 1, 24, 40, 16)
 DEVICE: Final = DeviceModel("cpu", "test-machine", "portable", 2, present=True)
-JOB: Final = Job(CAUSAL, Operands("float32", 8), SHAPE, DEVICE, toy.WRITER)
+JOB: Final = Job(CAUSAL, Operands("float32", 16), SHAPE, DEVICE, toy.WRITER)
 
 
 def schedule(tile: int, fault: str = "none") -> Schedule:

@@ -38,7 +38,7 @@ class Diary:
     entry: LibraryEntry | None = None
 
     def started(self, job: Job, legal: int, remembered: int) -> None:
-        assert str(job) == "causal float32 1,2,1,24,40,8"
+        assert str(job) == "causal float32 1,2,1,24,40,16"
         self.legal, self.remembered = legal, remembered
 
     def trial(self, trial: Trial, best: Trial | None, spending: Spending) -> None:

@@ -17,7 +17,7 @@ from attncc.ir.schedule import DTYPES, DType, Operands, Shape
 from attncc.ref.dense import attention
 from tests.autotune.samples import CAUSAL, SHAPE, schedule
 
-SOURCE = KernelSource("", "", Operands("float32", 8), "prefill", schedule(16), "", "")
+SOURCE = KernelSource("", "", Operands("float32", 16), "prefill", schedule(16), "", "")
 Spoil = Callable[[Tensor, Tensor], None]
 
 

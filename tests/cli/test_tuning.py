@@ -54,6 +54,11 @@ def test_library_lists_and_describes(tuned: Path) -> None:
     described = attncc("library", "info", rows[0]["key"], "--library", str(tuned)).out
     assert "kv <= q" in described
     assert "x default" in described
+    (summary,) = json.loads(attncc("library", "info", "--json", "--library", str(tuned)).out)
+    assert summary["kernels"] == 2
+    assert summary["writable"]
+    trials = json.loads(attncc("library", "info", rows[0]["key"], "--json", "--library", str(tuned)).out)
+    assert {trial["pattern"] for trial in trials} == {rows[0]["pattern"]}
 
 
 @NEEDS_COMPILER

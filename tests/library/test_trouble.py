@@ -103,6 +103,34 @@ def test_a_full_disk_is_reported_and_reading_goes_on(folder: Path) -> None:
         assert len(library.trials(KEY)) >= 100
 
 
+ON_A_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from attncc.errors import LibraryNotWritable
+from attncc.library.store import KernelLibrary
+from tests.library.samples import ENTRY, KEY
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+with KernelLibrary(Path(sys.argv[1])) as library:
+    print(library.decision(KEY) == ENTRY)
+    try:
+        library.put(ENTRY)
+    except LibraryNotWritable as error:
+        print(error)
+"""
+
+
+def test_a_disk_that_is_full_from_the_start_serves_reading(folder: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", ON_A_FULL_DISK, str(folder)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert run.stdout.startswith("True\ncannot write to "), run.stdout + run.stderr
+
+
 def test_a_file_kept_locked_is_reported(folder: Path) -> None:
     with KernelLibrary(folder) as first, KernelLibrary(folder) as second:
         first._connection.execute("BEGIN IMMEDIATE")

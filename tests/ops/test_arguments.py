@@ -118,6 +118,8 @@ def test_unknown_parameter() -> None:
 def test_unknown_pattern_and_input(function: Callable[..., object]) -> None:
     with pytest.raises(errors.UnknownPattern, match="did you mean 'a_shape'"):
         function(QUERY, KEY, VALUE, "a_shap")
+    with pytest.raises(errors.NotAPattern, match="pattern is of type NoneType; pass a shipped pattern's name"):
+        function(QUERY, KEY, VALUE, None)
     with pytest.raises(errors.UnknownInput, match=r"pattern 'causal' has no input 'doc'; parameters are set when"):
         function(QUERY, KEY, VALUE, CAUSAL, doc=QUERY)
 

@@ -24,6 +24,30 @@ def test_a_decision_is_kept_and_found(tmp_path: Path) -> None:
         assert store.decision(key) == result.entry
 
 
+WRONG: dict[str, tuple[type[errors.AttnccError], dict[str, object], str]] = {
+    "head_dim": (errors.UnsupportedHeadDim, {"shape": (1, 2, 2, 8, 8, 7)}, "head_dim is 7"),
+    "heads": (errors.HeadsNotGrouped, {"shape": (1, 3, 2, 8, 8, 64)}, "multiple of KV heads"),
+    "no queries": (errors.BadShape, {"shape": (1, 2, 2, 0, 8, 64)}, "six positive integers"),
+    "short shape": (errors.BadShape, {"shape": (1, 2, 2, 8)}, "six positive integers"),
+    "no time": (errors.BadBudget, {"budget": 0}, "above 0"),
+    "NaN seconds": (errors.BadBudget, {"budget": float("nan")}, "budget is nan"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_requests_leave_no_library_behind(wrong: str, tmp_path: Path) -> None:
+    kind, given, sentence = WRONG[wrong]
+    with pytest.raises(kind, match=sentence):
+        attncc.tune("causal", **{"shape": SHAPE, "library": tmp_path / "library", **given})
+    assert not (tmp_path / "library").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_here() -> None:
+    with pytest.raises(errors.NoGpu):
+        attncc.tune("causal", shape=SHAPE, device="cuda")
+
+
 def test_what_no_kernel_can_do_is_refused(tmp_path: Path) -> None:
     pattern = attncc.Pattern.load("causal")
     with pytest.raises(errors.UnsupportedDType, match="float64"):

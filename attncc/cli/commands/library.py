@@ -41,19 +41,19 @@ def list_entries(library_path: Path, as_json: bool) -> None:
 @command.command("info")
 @click.argument("which", metavar="[PATTERN|KEY]", required=False)
 @library_option
-def describe(which: str | None, library_path: Path) -> None:
+@json_option
+def describe(which: str | None, library_path: Path, as_json: bool) -> None:
     """The library as a whole, or everything known about a pattern's kernels or one key."""
     with KernelLibrary(library_path) as library:
-        keys = library.kernel_keys()
-        found = [key for key in keys if which is None or _named(key, which)]
+        found = [key for key in library.kernel_keys() if which is None or _named(key, which)]
         if which is None:
-            trials = sum(len(library.trials(key)) for key in found)
-            rows = [("file", str(library.file)), ("writable", "yes" if library.writable else "no")]
-            counts = [("kernels", str(len(library.entries()))), ("keys", str(len(found))), ("trials", str(trials))]
-            output.facts([*rows, *counts])
+            _summarise(library, as_json)
             return
         if not found:
             raise NothingKept(library_path, which)
+        if as_json:
+            output.table([_trial(key, trial) for key in found for trial in library.trials(key)], as_json)
+            return
         for key in found:
             _describe(library, key)
 
@@ -132,6 +132,26 @@ def _row(entry: LibraryEntry) -> Row:
 
 def _named(key: KernelKey, which: str) -> bool:
     return which == key.pattern or (len(which) >= 4 and key.digest().startswith(which))
+
+
+def _summarise(library: KernelLibrary, as_json: bool) -> None:
+    keys = library.kernel_keys()
+    row: Row = {
+        "file": str(library.file),
+        "writable": library.writable,
+        "kernels": len(library.entries()),
+        "keys": len(keys),
+        "trials": sum(len(library.trials(key)) for key in keys),
+    }
+    if as_json:
+        output.table([row], as_json)
+    else:
+        output.facts([(name, output.text(value)) for name, value in row.items()])
+
+
+def _trial(key: KernelKey, trial: Trial) -> Row:
+    known: Row = {"key": key.digest(), "pattern": key.pattern, "dtype": key.dtype, "head_dim": key.head_dim}
+    return {**known, "class": key.shape_class, "hardware": key.hardware, **_trial_row(trial)}
 
 
 def _describe(library: KernelLibrary, key: KernelKey) -> None:

@@ -32,6 +32,7 @@ from attncc.spec import load, lower
 DEFAULT_SHAPE = Shape(1, 1, 1, 4096, 4096, 128)
 GENERIC_GPU = "sm_90"
 FRAME = 64
+IMAGES = (".png", ".svg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ def command(
         click.echo(spec.origin.text, nl=False)
         return
     request = Request(lower.lower(spec, dict(overrides)), shape, dtype, target, head)
+    if image is not None and image.suffix.lower() not in IMAGES:
+        raise click.BadParameter(f"'{image}' must end in {' or '.join(IMAGES)}", param_hint="'--image'")
     if image is not None:
         # matplotlib is an extra, and slow to load.
         from attncc.report.plots import save_tiles

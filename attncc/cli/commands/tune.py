@@ -85,7 +85,8 @@ def command(
     calls = [Call(pattern, shape, dtype) for pattern in patterns for shape in shapes]
     tuning = Tuning(calls, library_path, budget, strategy)
     status = tuning.predict(target) if target else tuning.measure(place)
-    output.table([_row(entry) for entry in tuning.done], as_json)
+    if as_json or tuning.done:
+        output.table([_row(entry) for entry in tuning.done], as_json)
     if not as_json and tuning.done:
         if target:
             click.echo("\npredicted: cross-compiled and ranked by a model of the hardware, never run there")
