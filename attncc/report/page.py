@@ -17,7 +17,7 @@ PICTURE_TILES = 64
 
 HONESTY = " ".join(
     (
-        "attncc and its rivals take turns, round by round; times are medians, the spread is half the interquartile range.",
+        "All peers take turns, round by round; times are medians, the spread is half the interquartile range.",
         "Useful GFLOP/s count 4 * head_dim per (query, key) pair that the mask keeps, whatever a kernel computes.",
         "One thread is timed in CPU time, several threads in wall time.",
         "`sdpa causal` on a sparser mask is PyTorch's dense causal call: it computes a denser result and is there as",
