@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from attncc import compiler
+from attncc import compiler, settings
 from attncc.autotune import strategies
 from attncc.autotune.budget import UNLIMITED, Budget, Spending
 from attncc.autotune.isolate import Isolated
@@ -38,9 +38,10 @@ def tune(
     Ctrl-C the decision so far is kept and KeyboardInterrupt raised. `writer` is the backend's module (None: the one for
     the device), `sampler` what times the schedules (None: another process on this machine).
 
-    Raises UnknownStrategy, DefaultScheduleFailed, WorkerLost, and what the library raises.
+    Raises UnknownStrategy, DefaultScheduleFailed, WorkerLost, and what the library and `settings.cache_dir` raise.
     """
     propose = strategies.named(strategy)
+    settings.cache_dir()
     job = Job(pattern, operands, shape, device, writer or writer_for(device))
     with ExitStack() as stack:
         timed = sampler or IsolatedSampler(stack.enter_context(Isolated(job)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from attncc.errors import LibraryDamaged
 from attncc.library.connect import FILE
 from attncc.library.record import RecordError, parse, read_entry
 from attncc.library.store import KernelLibrary
@@ -21,8 +22,11 @@ class Rescued:
     decisions: int
 
 
-def rescue(folder: Path) -> Rescued:
-    """Moves the library file of `folder` aside and starts another one with the decisions that can still be read."""
+def rescue(folder: Path) -> Rescued | None:
+    """Moves the library file of `folder` aside and starts another one with the decisions that can still be read; None
+    if all of it can be read. Raises LibraryNewer."""
+    if _intact(folder):
+        return None
     aside = _move_aside(folder)
     with KernelLibrary(folder) as library:
         kept = 0
@@ -33,6 +37,17 @@ def rescue(folder: Path) -> Rescued:
                 continue
             kept += 1
     return Rescued(aside, kept)
+
+
+def _intact(folder: Path) -> bool:
+    try:
+        with KernelLibrary(folder) as library:
+            library.entries()
+            for key in library.kernel_keys():
+                library.trials(key)
+            return library.sound()
+    except LibraryDamaged:
+        return False
 
 
 def _move_aside(folder: Path) -> Path:

@@ -72,6 +72,10 @@ class KernelLibrary:
             rows = self._read(f"SELECT {TRIAL} FROM trial WHERE key = ? ORDER BY id", key.digest())
             return tuple(map(_trial, rows))
 
+    def sound(self) -> bool:
+        """Whether sqlite finds every page and index of the file in order."""
+        return self._read("PRAGMA integrity_check") == [("ok",)]
+
     def put(self, entry: LibraryEntry) -> None:
         """Keeps `entry` as the decision for its key, in place of an earlier one."""
         with self._transaction():

@@ -13,7 +13,7 @@ from attncc.autotune.budget import UNLIMITED, Budget, Spending
 from attncc.autotune.job import Job
 from attncc.autotune.session import TuneResult
 from attncc.autotune.tuner import tune
-from attncc.errors import AttnccError, DefaultScheduleFailed, UnknownStrategy
+from attncc.errors import AttnccError, DefaultScheduleFailed, UnknownStrategy, UnsafeDirectory
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure, LibraryEntry, Timing, Trial
 from attncc.library.store import KernelLibrary
@@ -215,6 +215,18 @@ def test_a_schedule_without_a_source_is_a_trial(library: KernelLibrary) -> None:
 def test_a_default_without_a_source_is_the_error_itself(library: KernelLibrary) -> None:
     with pytest.raises(AttnccError, match="no closed form"):
         run(library, Unplannable(toy_times().micros, refused=schedule(16)))
+
+
+def test_a_cache_that_others_may_write_is_refused_before_anything_is_done(
+    library: KernelLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    monkeypatch.setenv("ATTNCC_CACHE", str(shared))
+    with pytest.raises(UnsafeDirectory):
+        run(library, toy_times())
+    assert not library.kernel_keys()
 
 
 def test_an_unknown_strategy_is_refused_before_anything_is_done(library: KernelLibrary) -> None:

@@ -59,10 +59,25 @@ def test_no_database_at_all(tmp_path: Path) -> None:
     with pytest.raises(LibraryDamaged, match=f"{FILE} is damaged.*attncc library rescue"):
         KernelLibrary(tmp_path)
     rescued = rescue(tmp_path)
+    assert rescued is not None
     assert rescued.decisions == 0
     assert rescued.aside.read_bytes().startswith(b"not a database")
     with KernelLibrary(tmp_path) as library:
         library.put(ENTRY)
+
+
+def test_nothing_is_rescued_from_a_library_that_can_be_read(folder: Path) -> None:
+    assert rescue(folder) is None
+    with KernelLibrary(folder) as library:
+        assert library.decision(KEY) == ENTRY
+
+
+def test_a_later_format_is_not_damaged(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(LibraryNewer):
+        rescue(tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if "damaged" in path.name] == []
 
 
 def test_broken_pages_are_reported_and_the_rest_rescued(folder: Path) -> None:
@@ -73,11 +88,14 @@ def test_broken_pages_are_reported_and_the_rest_rescued(folder: Path) -> None:
     with pytest.raises(LibraryDamaged, match="is damaged"), KernelLibrary(folder) as library:
         library.trials(KEY)
     rescued = rescue(folder)
+    assert rescued is not None
     assert rescued.aside.read_bytes() == bytes(content)
     with KernelLibrary(folder) as library:
         assert library.entries() == (ENTRY,) * rescued.decisions
     (folder / FILE).write_bytes(b"broken again" * 1000)
-    assert rescue(folder).aside != rescued.aside
+    again = rescue(folder)
+    assert again is not None
+    assert again.aside != rescued.aside
 
 
 @pytest.mark.parametrize("record", ["{", "[]", '{"key":{}}', '{"micros":"fast"}', "nul", "[" * 100000])

@@ -108,6 +108,9 @@ def export_file(file: TextIO, library_path: Path) -> None:
 def rescue_damaged(library_path: Path) -> None:
     """Move a damaged library aside and keep what can still be read."""
     saved = rescue(library_path)
+    if saved is None:
+        click.echo(f"{library_path} is not damaged; nothing was changed")
+        return
     click.echo(f"kept {saved.decisions} decisions; the damaged file lies at {saved.aside}")
 
 
