@@ -32,6 +32,9 @@ from attncc.ir.expr import (
 )
 from attncc.ir.linear import tidy
 
+#: A mask with more convex pieces has no closed form that anybody would read.
+MOST_PIECES = 1024
+
 
 class Sets:
     """Expressions over one isl space, as sets of its points."""
@@ -56,7 +59,7 @@ class Sets:
             case Compare(relation, left, right):
                 return _relate(relation, self._value(left), self._value(right))
             case And(left, right):
-                return self.points(left) & self.points(right)
+                return _both(self.points(left), self.points(right))
             case Or(left, right):
                 return self.points(left) | self.points(right)
             case Not(operand):
@@ -108,6 +111,13 @@ class Sets:
                 )
             case _:
                 assert_never(expr)
+
+
+def _both(left: isl.Set, right: isl.Set) -> isl.Set:
+    # isl does not count these steps, and `a != b and c != d and ...` doubles the pieces with every term.
+    if left.n_basic_set() * right.n_basic_set() > MOST_PIECES:
+        raise isl.Error(f"more than {MOST_PIECES} pieces")
+    return left & right
 
 
 def _relate(relation: Relation, left: isl.PwAff, right: isl.PwAff) -> isl.Set:

@@ -12,6 +12,7 @@ from attncc.spec.schema import IDENTIFIER, IDENTIFIER_WORDS, LARGEST_FACTOR, RES
 from attncc.spec.tokens import INT_LIMIT, Fault, quoted
 
 INTEGER = re.compile(r"[-+]?[0-9]{1,20}", re.ASCII)
+TAKEN = "means something already; choose another name"
 NUMBER = re.compile(r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,4})?", re.ASCII)
 
 
@@ -58,8 +59,8 @@ class Values:
     def named(self, node: Node | None, key: str, taken: Collection[str]) -> Iterator[tuple[str, Scalar, Node]]:
         """The entries of a table whose keys are names of the author's choice: name, where it stands, value."""
         for name, value in self.distinct(self.table(node, key)):
-            if name.text in RESERVED or iskeyword(name.text):
-                self.fault(name, f"{quoted(name.text)} means something already; choose another name")
+            if name.text in RESERVED:
+                self.fault(name, f"{quoted(name.text)} {TAKEN}")
             elif name.text in taken:
                 self.fault(name, f"{quoted(name.text)} is the name of a parameter; choose another name")
             yield self.identifier(name, "a name"), name, value
@@ -68,6 +69,8 @@ class Values:
         text = self.scalar(node, wanted).text
         if isinstance(node, Scalar) and not re.fullmatch(IDENTIFIER, text, re.ASCII):
             self.fault(node, f"{quoted(text)} is not {wanted}: {IDENTIFIER_WORDS}")
+        elif iskeyword(text):
+            self.fault(node, f"{quoted(text)} {TAKEN}")
         return text
 
     def scalar(self, node: Node, wanted: str) -> Scalar:

@@ -67,7 +67,7 @@ def test_a_name_that_means_something_else_gets_a_digest() -> None:
     assert not torch.equal(attncc.attention(*call(), other), attncc.attention(*call(), causal))
 
 
-@pytest.mark.parametrize("name", ["name", "causal_backward", "none", "lambda"])
+@pytest.mark.parametrize("name", ["name", "causal_backward", "none"])
 def test_awkward_names(name: str) -> None:
     spec = load.from_dict({"pattern": name, "params": {"int": 3}, "mask": "kv <= q and q - kv < int"})
     overload = operator(spec).overload

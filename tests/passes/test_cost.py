@@ -30,9 +30,15 @@ def test_a_million_tokens_take_no_memory_of_their_own() -> None:
     assert sum(visit.stop - visit.first for visit in last.visits) == 128 + 1024 + 127
 
 
-def test_a_mask_that_explodes_ends_soon() -> None:
-    parts = ((7, 11, 13), (5, 9, 17), (3, 23, 19))
-    mask = " or ".join(f"(q // {a} + kv // {b}) % {c} == {c - 1}" for a, b, c in parts)
+PARTS = ((7, 11, 13), (5, 9, 17), (3, 23, 19))
+EXPLODING = {
+    "or": " or ".join(f"(q // {a} + kv // {b}) % {c} == {c - 1}" for a, b, c in PARTS),
+    "and": " and ".join(f"((kv // {n}) % 7 != 3 or abs(q - {n} * kv) > {n})" for n in range(3, 30)),
+}
+
+
+@pytest.mark.parametrize("mask", EXPLODING.values(), ids=EXPLODING.keys())
+def test_a_mask_that_explodes_ends_soon(mask: str) -> None:
     pattern = lower.lower(load.from_dict({"pattern": "strange", "about": "x", "source": "x", "mask": mask}), {})
     start = time.process_time()
     plan = passes.run(pattern, Tiling(64, 1))
