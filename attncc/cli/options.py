@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,8 +34,10 @@ class ShapeParam(click.ParamType[Shape]):
         if isinstance(value, Shape):
             return value
         fields = str(value).split(",")
-        if len(fields) != 6 or not all(field.strip().isdigit() and int(field) > 0 for field in fields):
-            self.fail(f"'{value}' is not a shape; give six positive integers {FIELDS}", param, ctx)
+        if len(fields) != 6 or not all(re.fullmatch(r"\s*0*[1-9][0-9]{0,8}\s*", field, re.ASCII) for field in fields):
+            self.fail(
+                f"'{value}' is not a shape; give six positive integers of at most nine digits {FIELDS}", param, ctx
+            )
         return Shape(*(int(field) for field in fields))
 
 

@@ -21,6 +21,7 @@ WRONG = {
     "parameter out of range": (("show", "a_shape", "--set", "window=-1"), "window"),
     "short shape": (("show", "causal", "--shape", "1,2,3"), "six"),
     "zero in a shape": (("show", "causal", "--shape", "1,1,1,0,64,64"), "positive"),
+    "more keys than there are": (("show", "causal", "--shape", f"1,1,1,1,{10**20},64"), "nine digits"),
     "uneven heads": (("show", "causal", "--shape", "1,3,2,64,64,64"), "multiple"),
     "head_dim without kernels": (("show", "causal", "--stage", "cpu", "--shape", "1,1,1,8,8,65"), "multiples of 8"),
     "tuning a head_dim without kernels": (("tune", "causal", "--shape", "1,2,2,8,8,7"), "multiples of 8"),
