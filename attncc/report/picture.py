@@ -13,11 +13,13 @@ from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Shape
 from attncc.ir.tile import TilePlan, Tiling
 from attncc.ref import interp
-from attncc.ref.interp import QueryTile
+from attncc.ref.evaluate import Ints
+from attncc.ref.interp import QueryTile, Visit
 from attncc.report.work import Work, work
 
 TileKind: TypeAlias = Literal["empty", "partial", "full"]
 SMALLEST_EDGE = 16
+COUNTED = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +53,46 @@ class Picture:
 
 
 def draw(pattern: Pattern, shape: Shape, head: int, tile: int) -> Picture:
-    """The exact picture: full, partial and empty are those of the tile analysis, not of a sample."""
-    plan = passes.run(pattern, Tiling(tile, tile))
+    """The exact picture: full, partial and empty are those of the tile analysis, not of a sample.
+
+    The work beside it is that of query tiles as kernels have them, at most COUNTED rows.
+    """
+    plan = passes.run(pattern, Tiling(tile, 1))
     found = interp.visits(plan, shape.q_len, shape.kv_len, head)
     rows = tuple(_row(plan, each, shape, head, tile) for each in found)
     one_head = Shape(1, 1, 1, shape.q_len, shape.kv_len, shape.head_dim)
-    return Picture(pattern, shape, head, tile, rows, work(plan, one_head, first_head=head))
+    counted = passes.run(pattern, Tiling(min(tile, COUNTED), 1))
+    return Picture(pattern, shape, head, tile, rows, work(counted, one_head, first_head=head))
 
 
 def _row(plan: TilePlan, found: QueryTile, shape: Shape, head: int, tile: int) -> TileRow:
     """Full: every row sees every key that exists. Empty: no row sees any."""
-    some, every = np.zeros((2, shape.kv_len), np.bool_)
-    for visit in found.visits:
-        keys = np.arange(visit.first, visit.stop)
-        kept = interp.residual(plan, found, visit.run, keys, shape.q_len, shape.kv_len, head)
-        some[keys], every[keys] = kept.any(0), kept.all(0)
     edges = np.arange(0, shape.kv_len, tile)
-    touched, full = np.logical_or.reduceat(some, edges), np.logical_and.reduceat(every, edges)
-    return TileRow(found.q_first, tuple(_kind(*pair) for pair in zip(touched, full, strict=True)))
+    some, every = np.zeros((2, edges.size), np.int64)
+    for visit in found.visits:
+        inside = _inside(edges, tile, visit.first, visit.stop)
+        if visit.run.mask is not None and (plan.note or plan.aligned):
+            seen, whole = _asked(plan, found, visit, shape, head, edges)
+            some, every = some + seen, every + whole
+        else:
+            some, every = some + inside, every + inside * (visit.run.mask is None)
+    exists = _inside(edges, tile, 0, shape.kv_len)
+    return TileRow(found.q_first, tuple(_kind(*each) for each in zip(some > 0, every == exists, strict=True)))
+
+
+def _inside(edges: Ints, tile: int, first: int, stop: int) -> Ints:
+    """How many of the keys first to stop - 1 lie in each tile."""
+    inside: Ints = np.clip(np.minimum(stop, edges + tile) - np.maximum(first, edges), 0, None)
+    return inside
+
+
+def _asked(plan: TilePlan, found: QueryTile, visit: Visit, shape: Shape, head: int, edges: Ints) -> tuple[Ints, Ints]:
+    """Keys that some row sees and that every row sees, by tile: asked of the mask where the plan counts too many."""
+    some, every = np.zeros((2, shape.kv_len), np.int64)
+    keys = np.arange(visit.first, visit.stop)
+    kept = interp.residual(plan, found, visit.run, keys, shape.q_len, shape.kv_len, head)
+    some[keys], every[keys] = kept.any(0), kept.all(0)
+    return np.add.reduceat(some, edges), np.add.reduceat(every, edges)
 
 
 def _kind(touched: np.bool_, full: np.bool_) -> TileKind:

@@ -20,11 +20,31 @@ TILES = {"HEAD_DIM", "PADDED_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "COPY_KEYS", "Q
 OTHERS = {"SPLIT", "AHEAD", "LANES", "LANE", "FULL", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE"}
 TAKEN = TILES | OTHERS | {"PARALLEL_SCORES", "FLOOR_DIV", "FLOOR_MOD", "NAN", "NULL", "INFINITY"}
 
+#: How macros of the headers that kernels include begin and end.
+HEADERS = (
+    "M_",
+    "FP_",
+    "MATH_",
+    "HUGE_",
+    "SYS_",
+    "EXIT_",
+    "F_",
+    "R_",
+    "W_",
+    "X_",
+    "L_",
+    "MB_",
+    "WIFE",
+    "WEXIT",
+    "WTERM",
+)
+LIMITS = ("_MAX", "_MIN", "_WIDTH", "_ENDIAN", "_FILENO", "_C")
+
 
 def constant(param: str) -> str:
-    """The constant of a parameter of the pattern; it may not have the name of one of ours."""
+    """The constant of a parameter of the pattern; it may not have the name of one of ours or of a system header."""
     name = param.upper()
-    return f"{name}_PARAM" if name in TAKEN else name
+    return f"{name}_PARAM" if name in TAKEN or name.startswith(HEADERS) or name.endswith(LIMITS) else name
 
 
 def namer(pattern: Pattern) -> Callable[[str], str]:

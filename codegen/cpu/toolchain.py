@@ -41,7 +41,10 @@ class Compiler:
 
 def compiler() -> Compiler:
     """The one that $CC names, else the first of the usual names; raises NoCompiler if there is none."""
-    named = tuple(shlex.split(os.environ.get("CC", "")))
+    try:
+        named = tuple(shlex.split(os.environ.get("CC", "")))
+    except ValueError:
+        raise NoCompiler([os.environ["CC"]]) from None
     for command in (named,) if named else ((name,) for name in USUAL):
         if shutil.which(command[0]):
             return _described(command)
