@@ -34,8 +34,9 @@ help: ## this list
 
 install: $(READY) ## the environment in .venv, with the tested versions
 
-tune: $(READY) ## tune four patterns on this machine's CPU (three minutes) and write the report
+tune: $(READY) ## tune four patterns on this CPU, compare with SDPA and FlexAttention, write the report (four minutes)
 	$(ATTNCC) tune $(PATTERNS) --device cpu --shape $(SHAPE) --dtype $(DTYPE) --budget $(BUDGET)
+	$(PYTHON) -m bench.run --quick --append --no-setup --threads 2
 	$(ATTNCC) report
 
 test: $(READY) ## every test

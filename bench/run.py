@@ -62,7 +62,8 @@ def main(
     found = peak.peaks() if place == "cpu" else ()
     for one in found:
         click.echo(f"peak {one.instruction}: {one.gflops:.0f} GFLOP/s a core")
-    record = replace(load(path), environment=environment()) if append else Record(name, environment())
+    kept = load(path) if append and path.exists() else Record(name, environment())
+    record = replace(kept, environment=environment())
     record = replace(record, peaks=found)
     plan = Plan([pair for pair in _cases(place, chosen, threads) if only in pair[1].name], place, rounds)
     for count, case in plan.cases:

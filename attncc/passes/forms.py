@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import islpy as isl
 
-from attncc.ir.expr import BoolExpr, Expr, FloorDiv, Int, IntExpr, Mod, Mul, Param, children, names
+from attncc.ir.expr import And, BoolExpr, Compare, Expr, FloorDiv, Int, IntExpr, Mod, Mul, Or, Param, children, names
 from attncc.ir.tile import Body, Branch, Run, Strips
 from attncc.passes.nest import Uneven
 from attncc.passes.tiles import Form, cover, tiles
@@ -22,9 +22,16 @@ INNER_BRANCH = 2
 STEPS, ALIGNED_STEPS = 300_000, 2_000_000
 
 
+#: Masks that may fall into more pieces than this, or leave more between them, are not put before isl: its steps count
+#: little of what such sets cost.
+MOST_PIECES = 100
+
+
 def chosen(mask: BoolExpr, params: Mapping[str, int], block_m: int, block_n: int) -> tuple[Form, Body] | None:
     """The first form with short loops, else the one with the shortest; None when no form suits the mask."""
     found: list[tuple[Form, Body]] = []
+    if _hopeless(mask):
+        return None
     for form in _forms(mask, params, block_m):
         try:
             found.append((form, tiles(mask, params, block_m, block_n, form)))
@@ -37,10 +44,28 @@ def chosen(mask: BoolExpr, params: Mapping[str, int], block_m: int, block_n: int
 
 def covering(mask: BoolExpr, params: Mapping[str, int], block_m: int) -> Body | None:
     """Masked runs that cover all keys some row sees; None when not even those have a closed form."""
+    if _hopeless(mask):
+        return None
     try:
         return cover(mask, params, block_m, Form(None, False, block_m > 1, ALIGNED_STEPS))
     except (Uneven, isl.Error):
         return None
+
+
+def _hopeless(mask: BoolExpr) -> bool:
+    return max(_pieces(mask, True), _pieces(mask, False)) > MOST_PIECES
+
+
+def _pieces(mask: BoolExpr, kept: bool) -> int:
+    """An upper bound on the convex pieces of what a folded mask keeps, or of what it leaves out."""
+    match mask:
+        case Compare(relation):
+            return 2 if relation == ("!=" if kept else "==") else 1
+        case And(left, right) | Or(left, right):
+            one, two = _pieces(left, kept), _pieces(right, kept)
+            return one * two if isinstance(mask, And) == kept else one + two
+        case _:
+            return 1
 
 
 def cost(body: Body, inner: int = 0) -> int:

@@ -33,7 +33,7 @@ from attncc.ir.expr import (
 from attncc.ir.linear import tidy
 
 #: A mask with more convex pieces has no closed form that anybody would read.
-MOST_PIECES = 1024
+MOST_PIECES = 256
 
 
 class Sets:
