@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Relation: TypeAlias = Literal["<", "<=", "==", "!=", ">=", ">"]
+Position: TypeAlias = Literal["q", "kv"]
 
 #: Names a pattern file may use without declaring them.
-POSITIONS = ("q", "kv")
+POSITIONS: tuple[Position, ...] = ("q", "kv")
 SIZES = ("q_len", "kv_len")
 OWNERS = ("head", "batch")
 VARIABLES = POSITIONS + SIZES + OWNERS
@@ -102,6 +104,14 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute:
+    """The integer that the input `name` holds for a position: doc[q], doc[kv]."""
+
+    name: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
 class Bool:
     value: bool
 
@@ -111,6 +121,18 @@ class Compare:
     relation: Relation
     left: IntExpr
     right: IntExpr
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`unit in name`, or `(row, unit) in name` where each row of queries has a choice of its own.
+
+    `unit` is kv // size for sets of keys, and q // step * step - kv for sets of distances; see `ir.selection.Geometry`.
+    """
+
+    name: str
+    row: IntExpr | None
+    unit: IntExpr
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +152,8 @@ class Not:
     operand: BoolExpr
 
 
-IntExpr: TypeAlias = Int | Var | Param | Add | Sub | Mul | FloorDiv | Mod | Neg | Abs | Min | Max | Select
-BoolExpr: TypeAlias = Bool | Compare | And | Or | Not
+IntExpr: TypeAlias = Int | Var | Param | Add | Sub | Mul | FloorDiv | Mod | Neg | Abs | Min | Max | Select | Attribute
+BoolExpr: TypeAlias = Bool | Compare | Member | And | Or | Not
 Expr: TypeAlias = IntExpr | BoolExpr
 
 TRUE, FALSE = Bool(True), Bool(False)
@@ -141,8 +163,10 @@ ZERO, ONE = Int(0), Int(1)
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The direct operands of `expr`, left to right."""
     match expr:
-        case Int() | Var() | Param() | Bool():
+        case Int() | Var() | Param() | Attribute() | Bool():
             return ()
+        case Member(_, row, unit):
+            return (unit,) if row is None else (row, unit)
         case Neg(x) | Abs(x) | Not(x):
             return (x,)
         case Select(condition, then, orelse):
@@ -151,13 +175,21 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return (expr.left, expr.right)
 
 
-def names(expr: Expr) -> frozenset[str]:
-    """The variables and parameters that `expr` mentions."""
-    found: set[str] = set()
+def parts(expr: Expr) -> Iterator[Expr]:
+    """`expr` and everything in it."""
     stack: list[Expr] = [expr]
     while stack:
         node = stack.pop()
-        if isinstance(node, Var | Param):
-            found.add(node.name)
+        yield node
         stack.extend(children(node))
-    return frozenset(found)
+
+
+def names(expr: Expr) -> frozenset[str]:
+    """The variables and parameters that `expr` mentions; positions that inputs are asked for count too."""
+    found = (part.position if isinstance(part, Attribute) else part for part in parts(expr))
+    return frozenset(part if isinstance(part, str) else part.name for part in found if isinstance(part, str | Var | Param))
+
+
+def given(expr: Expr) -> bool:
+    """Whether `expr` depends on what is chosen or given at run time: sets and inputs."""
+    return any(isinstance(part, Member | Attribute) for part in parts(expr))

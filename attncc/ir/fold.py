@@ -1,4 +1,4 @@
-"""Rewrites an expression into its plainest equal form: constants computed, `not` pushed down to comparisons."""
+"""Rewrites an expression into its plainest equal form: constants computed, `not` pushed into comparisons."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from attncc.ir.expr import (
     Abs,
     Add,
     And,
+    Attribute,
     Bool,
     BoolExpr,
     Compare,
@@ -19,6 +20,7 @@ from attncc.ir.expr import (
     Int,
     IntExpr,
     Max,
+    Member,
     Min,
     Mod,
     Mul,
@@ -36,12 +38,14 @@ OPPOSITE: Mapping[Relation, Relation] = {"<": ">=", "<=": ">", "==": "!=", "!=":
 
 
 def fold(expr: BoolExpr) -> BoolExpr:
-    """An equal expression without `not`, without operations on two literals, without idle `true` and `false`."""
+    """An equal expression with `not` before memberships only, without operations on two literals, without idle `true` and `false`."""
     match expr:
         case Bool():
             return expr
         case Compare(relation, left, right):
             return _compare(relation, fold_int(left), fold_int(right))
+        case Member(name, row, unit):
+            return Member(name, None if row is None else fold_int(row), fold_int(unit))
         case And(left, right):
             return conjunction(fold(left), fold(right))
         case Or(left, right):
@@ -69,7 +73,7 @@ def disjunction(left: BoolExpr, right: BoolExpr) -> BoolExpr:
 def fold_int(expr: IntExpr) -> IntExpr:
     """An equal expression in which operations on two literals are done."""
     match expr:
-        case Int() | Var() | Param():
+        case Int() | Var() | Param() | Attribute():
             return expr
         case Neg(operand):
             folded = fold_int(operand)
@@ -172,6 +176,8 @@ def _negate(expr: BoolExpr) -> BoolExpr:
             return Bool(not value)
         case Compare(relation, left, right):
             return Compare(OPPOSITE[relation], left, right)
+        case Member():
+            return Not(expr)
         case And(left, right):
             return Or(_negate(left), _negate(right))
         case Or(left, right):

@@ -9,6 +9,7 @@ from attncc.ir.expr import (
     ZERO,
     Abs,
     Add,
+    Attribute,
     FloorDiv,
     Int,
     IntExpr,
@@ -48,7 +49,7 @@ def _sum(expr: IntExpr) -> Sum:
     match expr:
         case Int(value):
             return {ONE_TERM: value}
-        case Var() | Param():
+        case Var() | Param() | Attribute():
             return {expr: 1}
         case Add(left, right):
             return _plus(_sum(left), _sum(right), 1)

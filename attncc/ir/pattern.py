@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from math import gcd
+from typing import TypeAlias
 
 from attncc.ir.expr import BoolExpr
+from attncc.ir.selection import Geometry, Input, Selection
 from attncc.ir.text import text
 
 
@@ -30,7 +33,20 @@ class Alibi:
 
 
 ScoreRule: TypeAlias = Scale | Softcap | Alibi
-Combine: TypeAlias = Literal["softmax"]
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """How scores become weights: a file of `attncc.combines`, and its options, all of them."""
+
+    rule: str
+    options: tuple[tuple[str, int | str], ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.rule, *(f"{name}={value}" for name, value in self.options)))
+
+
+SOFTMAX = Combine("softmax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +59,19 @@ class Pattern:
     params: tuple[tuple[str, int], ...]
     mask: BoolExpr
     score: tuple[ScoreRule, ...] = ()
-    combine: Combine = "softmax"
+    combine: Combine = SOFTMAX
+    inputs: tuple[Input, ...] = ()
+    selections: tuple[Selection, ...] = ()
+
+    def geometry(self) -> Mapping[str, Geometry]:
+        """What the members of each set are: of those chosen, and of those given."""
+        chosen = {selection.name: selection.geometry for selection in self.selections}
+        return chosen | {given.name: given.geometry for given in self.inputs if given.geometry is not None}
+
+    def grain(self) -> int | None:
+        """Query tiles whose rows divide this see the same members of every set; None if all tiles do."""
+        grains = [geometry.grain for geometry in self.geometry().values() if geometry.grain is not None]
+        return gcd(*grains) if grains else None
 
     def formula(self) -> str:
         """The mask as it would stand in a pattern file."""
@@ -51,5 +79,8 @@ class Pattern:
 
     def digest(self) -> str:
         """Sixteen hex digits that change with the meaning (mask, parameters, score, combine) and nothing else."""
-        meaning = repr((self.formula(), sorted(self.params), self.score, self.combine))
-        return hashlib.sha256(meaning.encode()).hexdigest()[:16]
+        meaning: object = (self.formula(), sorted(self.params), self.score, self.combine.rule)
+        if self.combine.options or self.inputs or self.selections:
+            given = [(one.name, one.per, one.geometry) for one in self.inputs]
+            meaning = (meaning, self.combine.options, given, self.selections)
+        return hashlib.sha256(repr(meaning).encode()).hexdigest()[:16]

@@ -8,12 +8,14 @@ from attncc.ir.expr import (
     Abs,
     Add,
     And,
+    Attribute,
     Bool,
     Compare,
     Expr,
     FloorDiv,
     Int,
     Max,
+    Member,
     Min,
     Mod,
     Mul,
@@ -42,6 +44,8 @@ def _print(expr: Expr) -> tuple[str, int]:
             return str(value), ATOM if value >= 0 else UNARY
         case Var(name) | Param(name):
             return name, ATOM
+        case Attribute(name, position):
+            return f"{name}[{position}]", ATOM
         case Bool(value):
             return ("true" if value else "false"), ATOM
         case Add(left, right):
@@ -66,6 +70,10 @@ def _print(expr: Expr) -> tuple[str, int]:
             return f"{text(then, OR)} if {text(condition, OR)} else {text(orelse, SELECT)}", SELECT
         case Compare(relation, left, right):
             return f"{text(left, SUM)} {relation} {text(right, SUM)}", COMPARE
+        case Member(name, None, unit):
+            return f"{text(unit, SUM)} in {name}", COMPARE
+        case Member(name, row, unit):
+            return f"({text(row)}, {text(unit)}) in {name}", COMPARE
         case And(left, right):
             return f"{text(left, AND)} and {text(right, NOT)}", AND
         case Or(left, right):

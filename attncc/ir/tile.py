@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from attncc.ir.expr import BoolExpr, IntExpr
+from attncc.ir.expr import TRUE, BoolExpr, IntExpr
 from attncc.ir.pattern import Pattern
+from attncc.ir.selection import Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Run:
     there for up to block_n - 1 keys. An unmasked run is always bounded.
     `joined` says of an unmasked run that an incomplete last step of it may be left to the next joined masked run in the
     text, which begins at its end, unless it is empty, and whose mask is true on its last block_n - 1 keys.
+    `over` names a list of the plan: of the keys between first and stop, only those are visited that lie in the tile's
+    row of the list; such runs are bounded, not joined, and made for steps of one key.
+    `only` (over kv and memberships, the same for all rows of a tile) is what a key must satisfy to be visited at all.
     """
 
     first: IntExpr
@@ -37,6 +41,8 @@ class Run:
     mask: BoolExpr | None
     bounded: bool
     joined: bool
+    over: str | None = None
+    only: BoolExpr = TRUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,19 @@ Body: TypeAlias = tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class List:
+    """A list that the runs of a plan go over, or ask for members, as `attncc.lists.RowLists`.
+
+    It is the set `name` of the pattern; or, if there is a `condition` on inputs, the blocks of keys that may hold a key
+    for which it is true in the row block, made at each call from the inputs (`attncc.lists`).
+    """
+
+    name: str
+    geometry: Geometry
+    condition: BoolExpr | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TilePlan:
     """Which keys each query tile visits: no key twice, no key that no row sees, no mask where every row sees all.
 
@@ -70,6 +89,7 @@ class TilePlan:
     exist, that is with kv_len - q_len <= q < kv_len. q_first and q_last are its first and last existing row; or, when
     the plan is `aligned`, I * block_m and I * block_m + block_m - 1, and rows that do not exist count as if they did.
     `note` says why the plan visits more than it should; empty when it does not.
+    `lists` are those that runs go over or ask; all rows of a query tile have the same row of each.
     """
 
     pattern: Pattern
@@ -77,6 +97,7 @@ class TilePlan:
     aligned: bool
     note: str
     body: Body
+    lists: tuple[List, ...] = ()
 
     def runs(self) -> Iterator[Run]:
         """Every run of the plan, in the order of the text."""

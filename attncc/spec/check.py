@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from attncc.errors import PatternFileError, nearest
-from attncc.ir.pattern import Combine, ScoreRule
+from attncc.ir.pattern import SOFTMAX, Combine, ScoreRule
 from attncc.spec.bind import bind
 from attncc.spec.document import ABSENT, Node, Scalar, Table, document
 from attncc.spec.origin import Origin
@@ -112,4 +112,4 @@ def _combine(values: Values, node: Node | None) -> Combine:
             values.fault(node, f"combine {quoted(text)} is not in this version; known: {', '.join(COMBINES)}")
         elif text not in COMBINES and isinstance(node, Scalar):
             values.fault(node, f"unknown combine {quoted(text)}; {nearest(text[:40], COMBINES)}")
-    return "softmax"
+    return SOFTMAX

@@ -41,7 +41,7 @@ PARAM_KEYS: Mapping[str, str] = {
     "max": "The largest value that makes sense.",
     "about": "What the parameter counts.",
 }
-COMBINES: tuple[Combine, ...] = ("softmax",)
+COMBINES = ("softmax",)
 LATER_COMBINES = ("sink_softmax", "landmark", "softplus_l1")
 
 #: Score rules that take a factor, and those that are only switched on.

@@ -1,0 +1,23 @@
+"""sink_softmax: a softmax whose sum has one more term, exp(logit) of the head, that no value belongs to (gpt-oss).
+
+A row without a key gives 0, and the logit as its lse. When partial results are merged, one of them may have the sink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from attncc.combines.rule import Option, OptionKind
+
+OPTIONS: Mapping[str, OptionKind] = {"logit": "head"}
+
+
+def weights(score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]) -> tuple[Tensor, Tensor]:
+    logit = options["logit"]
+    assert not isinstance(logit, int), "the option is an input per head"
+    lse = score.logsumexp(-1).logaddexp(logit.to(score.dtype)[:, None])
+    return (score - lse.unsqueeze(-1)).exp(), lse
