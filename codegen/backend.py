@@ -18,12 +18,14 @@ from attncc.ir.tile import TilePlan, Tiling
 class Backend(Protocol):
     """The public functions of `codegen/<name>/__init__.py`."""
 
-    def phase(self, shape: Shape) -> Phase:
-        """Which kind of kernel serves calls of this shape."""
+    def phase(self, shape: Shape, grain: int | None = None) -> Phase:
+        """Which kind of kernel serves calls of this shape, for a pattern of this `grain` (see `Pattern.grain`)."""
         ...
 
-    def space(self, operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
-        """All schedules worth a trial; its default is the built-in schedule."""
+    def space(
+        self, operands: Operands, phase: Phase, device: DeviceModel, grain: int | None = None
+    ) -> SearchSpace:
+        """All schedules worth a trial; its default is the built-in schedule. Tiles hold a divisor of `grain` rows."""
         ...
 
     def tiling(self, phase: Phase, schedule: Schedule) -> Tiling:

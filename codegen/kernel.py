@@ -11,6 +11,8 @@ from attncc.ir.schedule import Operands, Schedule
 if TYPE_CHECKING:
     import torch
 
+    from attncc.lists import Given
+
 #: `prefill` has many query rows per head; `decode` has so few that the keys are split over programs instead.
 Phase: TypeAlias = Literal["prefill", "decode"]
 
@@ -38,9 +40,16 @@ class CompiledKernel(Protocol):
     def source(self) -> KernelSource: ...
 
     def __call__(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float,
+        given: Given | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(out, lse): out like query [batch, q_heads, q_len, head_dim], lse float32 [batch, q_heads, q_len].
+
+        `given` holds the lists and inputs of the pattern, if it has any.
 
         Arguments have been checked: dtype, head_dim and device are those of the kernel, ranks and lengths agree, the
         last dimension is contiguous, no dimension is 0.

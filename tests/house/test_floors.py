@@ -12,6 +12,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "version"}),
     frozenset({"settings", "device"}),
     frozenset({"ir"}),
+    frozenset({"lists", "combines"}),
     frozenset({"spec", "patterns", "passes", "selectors", "ref", "codegen"}),
     frozenset({"library"}),
     frozenset({"compiler"}),
