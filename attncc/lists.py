@@ -49,6 +49,10 @@ class Given:
     heads: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+#: What patterns without sets and inputs are given.
+NOTHING = Given()
+
+
 def rows_of(q_len: int, kv_len: int, rows: int | None) -> range:
     """The row blocks of absolute positions that a call has queries in."""
     if rows is None:
@@ -72,3 +76,16 @@ def packed(chosen: Tensor, capacity: int | None = None) -> RowLists:
     entries = torch.empty(room + 1, dtype=torch.int32, device=chosen.device).scatter_(0, place, unit.flatten())[:room]
     left = (room - start).clamp(min=0)
     return RowLists(entries, start, torch.minimum(count, left.to(torch.int32)), total[-1] > room)
+
+
+def table(lists: RowLists, first: int, stop: int) -> Tensor:
+    """bool [batch, list heads, rows, stop - first]: whether each row has the entry `first`, `first` + 1, ..."""
+    count = lists.count.flatten().to(torch.int64)
+    row = torch.repeat_interleave(torch.arange(count.numel(), device=count.device), count)
+    before = (count.cumsum(0) - count)[row]
+    rank = torch.arange(row.numel(), device=count.device) - before
+    entry = lists.entries[lists.start.flatten()[row] + rank].to(torch.int64)
+    there = torch.zeros(count.numel(), stop - first, dtype=torch.bool, device=count.device)
+    inside = (entry >= first) & (entry < stop)
+    there[row[inside], entry[inside] - first] = True
+    return there.view(*lists.count.shape, stop - first)

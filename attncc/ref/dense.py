@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import torch
 
+from attncc.combines.rule import rules
 from attncc.ir.alibi import slopes
 from attncc.ir.pattern import Alibi, Pattern, Scale, ScoreRule, Softcap
+from attncc.lists import NOTHING, Given
+from attncc.ref.answers import Asked, answers, options
 from attncc.ref.evaluate import keep
+from attncc.ref.tensors import evaluate
 
-__all__ = ["attention", "attention_rows", "keep"]
+__all__ = ["attention", "attention_rows", "keep", "kept"]
 
 #: Rows worked on at a time, so that memory grows with kv_len and not with its square.
 ROWS = 256
 
 
 def attention(
-    pattern: Pattern, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+    pattern: Pattern,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+    given: Given = NOTHING,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(out [batch, q_heads, q_len, head_dim], lse [batch, q_heads, q_len]), both float64.
 
     query is [batch, q_heads, q_len, head_dim]; key and value are [batch, kv_heads, kv_len, head_dim]; query head h
-    reads KV head h // (q_heads // kv_heads). A row without a kept key gives out 0 and lse -inf.
+    reads KV head h // (q_heads // kv_heads). A row without a kept key gives out 0 and lse -inf. `given` holds the sets
+    and inputs of the pattern, if it has any.
     """
     rows = torch.arange(query.shape[2], device=query.device)
     blocks = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
-    parts = [attention_rows(pattern, query, key, value, scale, block) for block in blocks]
+    parts = [attention_rows(pattern, query, key, value, scale, block, given=given) for block in blocks]
     return torch.cat([out for out, _ in parts], dim=2), torch.cat([lse for _, lse in parts], dim=2)
 
 
@@ -38,6 +49,7 @@ def attention_rows(
     scale: float,
     rows: torch.Tensor,
     dtype: torch.dtype = torch.float64,
+    given: Given = NOTHING,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`attention` for the query rows whose indices are `rows` only, computed in `dtype`.
 
@@ -46,22 +58,37 @@ def attention_rows(
     """
     _, q_heads, q_len, _ = query.shape
     group = q_heads // key.shape[1]
-    kept = _keep_rows(pattern, query, key.shape[2], rows)
+    mask = kept(pattern, query.shape[:3], key.shape[2], given, rows)
     keys, values = (t.to(dtype).repeat_interleave(group, dim=1) for t in (key, value))
     score = query[:, :, rows].to(dtype) @ keys.transpose(-1, -2) * scale
-    distance = (key.shape[2] - q_len + rows)[:, None] - torch.arange(key.shape[2], device=query.device)
+    q, kv = key.shape[2] - q_len + rows, torch.arange(key.shape[2], device=query.device)
     for rule in pattern.score:
-        score = _apply(rule, score, distance)
-    score = score.masked_fill(~kept, -torch.inf)
-    lse = score.logsumexp(-1)
-    weight = (score - lse.masked_fill(lse == -torch.inf, 0.0)[..., None]).exp()
+        score = _apply(rule, score, q[:, None] - kv)
+    score = score.masked_fill(~mask, -torch.inf)
+    weight, lse = rules()[pattern.combine.rule].weights(score, q, kv, options(pattern.combine, given))
     return weight @ values, lse
 
 
-def _keep_rows(pattern: Pattern, query: torch.Tensor, kv_len: int, rows: torch.Tensor) -> torch.Tensor:
-    batch, q_heads, q_len, _ = query.shape
-    kept = keep(pattern, q_heads, q_len, kv_len, batch, rows.cpu().numpy())
-    return torch.from_numpy(kept.copy()).to(query.device)
+def kept(
+    pattern: Pattern,
+    shape: Sequence[int],
+    kv_len: int,
+    given: Given = NOTHING,
+    rows: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Which pairs the mask keeps: bool [batch, q_heads, rows, kv_len] for a query [batch, q_heads, q_len, ...] of this
+    `shape`; all of its rows, or those whose indices are `rows`. Sets are the lists of `given`."""
+    batch, q_heads, q_len = shape[:3]
+    some = torch.arange(q_len) if rows is None else rows
+    fixed = {**dict(pattern.params), "q_len": q_len, "kv_len": kv_len}
+    values = {name: torch.tensor(value, device=some.device) for name, value in fixed.items()}
+    values["batch"] = torch.arange(batch, device=some.device)[:, None, None, None]
+    values["head"] = torch.arange(q_heads, device=some.device)[:, None, None]
+    values["q"] = kv_len - q_len + some[:, None]
+    values["kv"] = torch.arange(kv_len, device=some.device)
+    asked = Asked(q_heads, q_len, kv_len, values["head"], values["batch"])
+    values |= answers(pattern.mask, pattern.geometry(), given, asked, values)
+    return evaluate(pattern.mask, values).to(some.device).expand(batch, q_heads, some.numel(), kv_len)
 
 
 def _apply(rule: ScoreRule, score: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:

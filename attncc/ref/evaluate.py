@@ -12,6 +12,7 @@ from attncc.ir.expr import (
     Abs,
     Add,
     And,
+    Attribute,
     Bool,
     BoolExpr,
     Compare,
@@ -19,6 +20,7 @@ from attncc.ir.expr import (
     Int,
     IntExpr,
     Max,
+    Member,
     Min,
     Mod,
     Mul,
@@ -32,18 +34,22 @@ from attncc.ir.expr import (
     Var,
 )
 from attncc.ir.pattern import Pattern
+from attncc.ir.text import text
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 
 def number(expr: IntExpr, values: Mapping[str, Ints]) -> Ints:
-    """The value of an integer expression; arrays broadcast. Division rounds down, as in Python."""
+    """The value of an integer expression; arrays broadcast. Division rounds down, as in Python. What sets and inputs
+    answer stands under the text of the question (`ref.answers`)."""
     match expr:
         case Int(value):
             return np.asarray(value, np.int64)
         case Var(name) | Param(name):
             return values[name]
+        case Attribute():
+            return values[text(expr)]
         case Add(left, right):
             return number(left, values) + number(right, values)
         case Sub(left, right):
@@ -75,6 +81,8 @@ def truth(expr: BoolExpr, values: Mapping[str, Ints]) -> Bools:
             return np.asarray(value)
         case Compare(relation, left, right):
             return _compare(relation, number(left, values), number(right, values))
+        case Member():
+            return values[text(expr)].astype(np.bool_)
         case And(left, right):
             return truth(left, values) & truth(right, values)
         case Or(left, right):

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 
-from attncc.ir.pattern import Pattern
-from attncc.ref.rows import blocks, by_head, scores, weights
+from attncc.combines.rule import rules
+from attncc.ir.pattern import SOFTMAX, Pattern
+from attncc.lists import NOTHING, Given
+from attncc.ref.answers import options
+from attncc.ref.rows import Rows, blocks, by_head, scores, weights
+
+#: Queries, keys and values of some rows, or their gradients; gradients of out and lse.
+Leaves: TypeAlias = tuple[Tensor, Tensor, Tensor]
+Grads: TypeAlias = tuple[Tensor, Tensor | None]
 
 
-def forward(pattern: Pattern, query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def forward(
+    pattern: Pattern, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given = NOTHING
+) -> tuple[Tensor, Tensor]:
     """(out, lse), both contiguous: out like query, lse float32 [batch, q_heads, q_len]; float32 inside."""
     kv_heads = key.shape[1]
     out, lse = query.new_empty(query.shape), query.new_empty(query.shape[:3], dtype=torch.float32)
     keys, values = by_head(key, kv_heads), by_head(value, kv_heads)
-    for rows in blocks(pattern, query, key):
+    for rows in blocks(pattern, query, key, given):
         here = slice(rows.start, rows.stop)
         queries = by_head(query[:, :, here], kv_heads)
-        score, _ = scores(pattern, rows, queries, keys[..., rows.columns, :], scale)
-        total = torch.logsumexp(score, -1)
-        out[:, :, here] = (weights(score, total) @ values[..., rows.columns, :]).flatten(1, 2).to(out.dtype)
+        leaves = (queries, keys[..., rows.columns, :], values[..., rows.columns, :])
+        part, total = _attend(pattern, rows, leaves, scale, given)
+        out[:, :, here] = part.flatten(1, 2).to(out.dtype)
         lse[:, :, here] = total.flatten(1, 2)
     return out, lse
 
@@ -33,29 +44,68 @@ def backward(
     value: Tensor,
     lse: Tensor,
     scale: float,
+    given: Given = NOTHING,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of query, key and value, like them, from those of out and lse (None: zero); float32 inside.
 
-    With weights P = exp(S - lse): dV = P^T dO, dP = dO V^T, dS = P (dP - rowsum(P dP) + dlse).
+    Sets are taken as given: no gradient goes through a choice. With weights P = exp(S - lse) of a softmax: dV = P^T dO,
+    dP = dO V^T, dS = P (dP - rowsum(P dP) + dlse). Other rules of combination are derived by autograd.
     """
     kv_heads = key.shape[1]
     grad_query = torch.empty_like(query)
     keys, values = by_head(key, kv_heads), by_head(value, kv_heads)
     grad_keys, grad_values = torch.zeros_like(keys), torch.zeros_like(values)
-    for rows in blocks(pattern, query, key):
+    for rows in blocks(pattern, query, key, given):
         here, columns = slice(rows.start, rows.stop), rows.columns
-        queries, grad = by_head(query[:, :, here], kv_heads), by_head(grad_out[:, :, here], kv_heads)
-        score, slope = scores(pattern, rows, queries, keys[..., columns, :], scale)
-        weight = weights(score, by_head(lse[:, :, here], kv_heads))
-        grad_weight = grad @ values[..., columns, :].transpose(-1, -2)
-        inner = (weight * grad_weight).sum(-1, keepdim=True)
-        if grad_lse is not None:
-            inner = inner - by_head(grad_lse[:, :, here], kv_heads).unsqueeze(-1)
-        grad_dot = weight * (grad_weight - inner) * slope
-        grad_query[:, :, here] = (grad_dot @ keys[..., columns, :]).flatten(1, 2).to(query.dtype)
-        grad_keys.index_add_(3, columns, (grad_dot.transpose(-1, -2) @ queries).sum(2, keepdim=True))
-        grad_values.index_add_(3, columns, (weight.transpose(-1, -2) @ grad).sum(2, keepdim=True))
+        parts = (by_head(query[:, :, here], kv_heads), keys[..., columns, :], values[..., columns, :])
+        grads = (
+            by_head(grad_out[:, :, here], kv_heads),
+            None if grad_lse is None else by_head(grad_lse[:, :, here], kv_heads),
+        )
+        if pattern.combine == SOFTMAX:
+            found = _of_softmax(pattern, rows, parts, grads, by_head(lse[:, :, here], kv_heads), scale)
+        else:
+            found = _by_autograd(pattern, rows, parts, grads, scale, given)
+        grad_query[:, :, here] = found[0].flatten(1, 2).to(query.dtype)
+        grad_keys.index_add_(3, columns, found[1].sum(2, keepdim=True))
+        grad_values.index_add_(3, columns, found[2].sum(2, keepdim=True))
     return grad_query, _like(grad_keys, key), _like(grad_values, value)
+
+
+def _attend(pattern: Pattern, rows: Rows, leaves: Leaves, scale: float, given: Given) -> tuple[Tensor, Tensor]:
+    """(out, lse) of some rows; `leaves` are their queries, keys and values, as `by_head` makes them."""
+    queries, keys, values = leaves
+    score, _ = scores(pattern, rows, queries, keys, scale)
+    if pattern.combine == SOFTMAX:
+        total = torch.logsumexp(score, -1)
+        return weights(score, total) @ values, total
+    positions = rows.distance[:, 0] + rows.columns[0]
+    rule = rules()[pattern.combine.rule]
+    weight, lse = rule.weights(score.flatten(1, 2), positions, rows.columns, options(pattern.combine, given))
+    return weight.view(score.shape) @ values, lse.view(score.shape[:-1])
+
+
+def _of_softmax(pattern: Pattern, rows: Rows, leaves: Leaves, grads: Grads, lse: Tensor, scale: float) -> Leaves:
+    (queries, keys, values), (grad, grad_lse) = leaves, grads
+    score, slope = scores(pattern, rows, queries, keys, scale)
+    weight = weights(score, lse)
+    grad_weight = grad @ values.transpose(-1, -2)
+    inner = (weight * grad_weight).sum(-1, keepdim=True)
+    if grad_lse is not None:
+        inner = inner - grad_lse.unsqueeze(-1)
+    grad_dot = weight * (grad_weight - inner) * slope
+    return grad_dot @ keys, grad_dot.transpose(-1, -2) @ queries, weight.transpose(-1, -2) @ grad
+
+
+def _by_autograd(pattern: Pattern, rows: Rows, leaves: Leaves, grads: Grads, scale: float, given: Given) -> Leaves:
+    grad, grad_lse = grads
+    with torch.enable_grad():
+        queries, keys, values = (tensor.detach().requires_grad_() for tensor in leaves)
+        out, lse = _attend(pattern, rows, (queries, keys, values), scale, given)
+    outward = [(out, grad)] if grad_lse is None else [(out, grad), (lse, grad_lse)]
+    results, above = [one for one, _ in outward], [one for _, one in outward]
+    found = torch.autograd.grad(results, [queries, keys, values], above)
+    return found[0], found[1], found[2]
 
 
 def _like(gradient: Tensor, leaf: Tensor) -> Tensor:

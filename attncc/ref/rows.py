@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from attncc.ir.alibi import slopes
-from attncc.ir.pattern import Alibi, Pattern, Scale, Softcap
+from attncc.ir.pattern import SOFTMAX, Alibi, Pattern, Scale, Softcap
+from attncc.lists import Given
+from attncc.ref.answers import Asked, answers
 from attncc.ref.tensors import evaluate
 
 #: Scores held at a time: 64 MiB in float32.
@@ -21,7 +23,8 @@ MOST_ROWS = 128
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The query rows [start, stop) of a call and the keys that any of them keeps, ascending in `columns`.
+    """The query rows [start, stop) of a call and the keys that any of them keeps, ascending in `columns`; all keys for
+    rules of combination that look at more than a row's own.
 
     `kept` is bool and broadcasts to [batch, kv_heads, group, rows, columns]; `distance` is q - kv, [rows, columns].
     """
@@ -33,12 +36,12 @@ class Rows:
     distance: Tensor
 
 
-def blocks(pattern: Pattern, query: Tensor, key: Tensor) -> Iterator[Rows]:
+def blocks(pattern: Pattern, query: Tensor, key: Tensor, given: Given) -> Iterator[Rows]:
     """All rows of a call, in blocks of at most MOST_ROWS and MOST_SCORES (but one row at least)."""
     batch, q_heads, q_len, _ = query.shape
     step = max(1, min(MOST_ROWS, MOST_SCORES // (batch * q_heads * key.shape[2])))
     for start in range(0, q_len, step):
-        yield _rows(pattern, query, key, start, min(q_len, start + step))
+        yield _rows(pattern, query, key, given, start, min(q_len, start + step))
 
 
 def by_head(tensor: Tensor, kv_heads: int) -> Tensor:
@@ -75,14 +78,19 @@ def weights(score: Tensor, lse: Tensor) -> Tensor:
     return torch.exp(score - lse.masked_fill(lse == -torch.inf, 0).unsqueeze(-1))
 
 
-def _rows(pattern: Pattern, query: Tensor, key: Tensor, start: int, stop: int) -> Rows:
-    q_len, kv_len = query.shape[2], key.shape[2]
+def _rows(pattern: Pattern, query: Tensor, key: Tensor, given: Given, start: int, stop: int) -> Rows:
+    (_, q_heads, q_len, _), kv_len = query.shape, key.shape[2]
     q = (torch.arange(start, stop, device=query.device) + (kv_len - q_len))[:, None]
     kv = torch.arange(kv_len, device=query.device)
     fixed = {**dict(pattern.params), "q_len": q_len, "kv_len": kv_len}
     values = {name: torch.tensor(value) for name, value in fixed.items()} | _owners(query, key)
     everywhere = torch.ones(stop - start, kv_len, dtype=torch.bool, device=query.device)
-    kept = evaluate(pattern.mask, {**values, "q": q, "kv": kv}) & everywhere
+    values |= {"q": q, "kv": kv}
+    asked = Asked(q_heads, q_len, kv_len, values["head"], values["batch"])
+    values |= answers(pattern.mask, pattern.geometry(), given, asked, values)
+    kept = evaluate(pattern.mask, values) & everywhere
+    if pattern.combine != SOFTMAX:
+        return Rows(start, stop, kv, kept, q - kv)
     columns = kept.flatten(0, -2).any(0).nonzero().flatten()
     return Rows(start, stop, columns, kept[..., columns], q - columns)
 

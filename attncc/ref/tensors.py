@@ -13,12 +13,14 @@ from attncc.ir.expr import (
     Abs,
     Add,
     And,
+    Attribute,
     Bool,
     Compare,
     Expr,
     FloorDiv,
     Int,
     Max,
+    Member,
     Min,
     Mod,
     Mul,
@@ -31,6 +33,7 @@ from attncc.ir.expr import (
     Sub,
     Var,
 )
+from attncc.ir.text import text
 
 RELATIONS: Mapping[Relation, Callable[[Tensor, Tensor], Tensor]] = {
     "<": operator.lt,
@@ -43,7 +46,8 @@ RELATIONS: Mapping[Relation, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def evaluate(expr: Expr, values: Mapping[str, Tensor]) -> Tensor:
-    """`expr` for integer tensors under the names of its variables and parameters: int64 or bool, broadcast."""
+    """`expr` for integer tensors under the names of its variables and parameters: int64 or bool, broadcast. What sets
+    and inputs answer stands under the text of the question (`ref.answers`)."""
 
     def of(operand: Expr) -> Tensor:
         return evaluate(operand, values)
@@ -53,6 +57,8 @@ def evaluate(expr: Expr, values: Mapping[str, Tensor]) -> Tensor:
             return torch.tensor(value)
         case Var(name) | Param(name):
             return values[name]
+        case Attribute() | Member():
+            return values[text(expr)]
         case Add(left, right):
             return of(left) + of(right)
         case Sub(left, right):

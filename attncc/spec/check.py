@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from attncc.errors import PatternFileError, nearest
-from attncc.ir.pattern import SOFTMAX, Combine, ScoreRule
+from attncc.ir.pattern import ScoreRule
 from attncc.spec.bind import bind
 from attncc.spec.document import ABSENT, Node, Scalar, Table, document
 from attncc.spec.origin import Origin
 from attncc.spec.schema import (
-    COMBINES,
     FACTOR_RULES,
     KEYS,
-    LATER_COMBINES,
-    LATER_KEYS,
     PARAM_KEYS,
     SWITCH_RULES,
     ParamSpec,
@@ -42,7 +39,7 @@ def check(origin: Origin) -> PatternSpec:
 
 
 def _pattern(values: Values, top: Table, origin: Origin) -> PatternSpec:
-    keys = values.keys(top, KEYS, LATER_KEYS)
+    keys = values.keys(top, KEYS)
     for key in ("pattern", "mask"):
         if key not in keys:
             values.fault(ABSENT, f"the key '{key}' is missing")
@@ -55,7 +52,9 @@ def _pattern(values: Values, top: Table, origin: Origin) -> PatternSpec:
         lets=tuple(_lets(values, keys.get("let"), params)),
         mask=values.scalar(keys.get("mask", ABSENT), "an expression"),
         score=tuple(_score(values, keys.get("score"))),
-        combine=_combine(values, keys.get("combine")),
+        inputs=keys.get("inputs"),
+        select=keys.get("select"),
+        combine=keys.get("combine"),
         origin=origin,
     )
 
@@ -71,7 +70,7 @@ def _params(values: Values, node: Node | None) -> Iterator[ParamSpec]:
 
 
 def _param(values: Values, name: str, key: Scalar, table: Table) -> ParamSpec:
-    keys = values.keys(table, PARAM_KEYS, {})
+    keys = values.keys(table, PARAM_KEYS)
     if "default" not in keys:
         values.fault(key, f"parameter {quoted(name)} has no 'default'")
         return ParamSpec(name, 1, 1, 1)
@@ -103,13 +102,3 @@ def _score(values: Values, node: Node | None) -> Iterator[ScoreRule]:
             values.fault(key, f"unknown score rule {quoted(key.text)}; {nearest(key.text[:40], known)}")
         elif values.switch(value):
             yield SWITCH_RULES[key.text]()
-
-
-def _combine(values: Values, node: Node | None) -> Combine:
-    if node is not None:
-        text = values.scalar(node, "a name").text
-        if text in LATER_COMBINES:
-            values.fault(node, f"combine {quoted(text)} is not in this version; known: {', '.join(COMBINES)}")
-        elif text not in COMBINES and isinstance(node, Scalar):
-            values.fault(node, f"unknown combine {quoted(text)}; {nearest(text[:40], COMBINES)}")
-    return SOFTMAX

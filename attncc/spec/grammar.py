@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from attncc.errors import nearest
-from attncc.ir.expr import FALSE, TRUE, VARIABLES, Param, Relation, Var
+from attncc.ir.expr import FALSE, TRUE, VARIABLES, Attribute, Param, Relation, Var
 from attncc.spec.operands import Algebra, Operand, number
 from attncc.spec.reach import VARIABLES as REACHES
 from attncc.spec.reach import Reach
 from attncc.spec.tokens import INT_LIMIT, MisreadError, Token, quoted
 
+#: Numbers that inputs hold lie between plus and minus this, so that small constants can be added to them.
+TOKEN_LIMIT = 2**30
 #: Parentheses, calls and prefixes inside one another.
 MAX_NESTING = 64
 
@@ -20,7 +22,7 @@ OR, AND, NOT, COMPARE, SUM, PRODUCT = range(6)
 STRENGTH: Mapping[str, int] = {
     "or": OR,
     "and": AND,
-    **dict.fromkeys(get_args(Relation), COMPARE),
+    **dict.fromkeys((*get_args(Relation), "in"), COMPARE),
     "+": SUM,
     "-": SUM,
     **dict.fromkeys(("*", "//", "%"), PRODUCT),
@@ -28,16 +30,16 @@ STRENGTH: Mapping[str, int] = {
 CALLS = ("min", "max", "abs")
 WORDS = ("and", "or", "not", "in", "true", "false", *CALLS)
 
-LATER_SELECT = "run-time selection (`in`, `select:`) is not in this version; compare positions instead"
-LATER_INPUTS = "per-token inputs (`inputs:`) are not in this version; only positions, sizes, head and batch are known"
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names an expression may use besides the variables: parameters with their values, and `let` names."""
+    """The names an expression may use besides the variables: parameters with their values, `let` names, sets that may
+    be asked for members, and inputs that hold a number for each position."""
 
     params: Mapping[str, int]
     lets: Mapping[str, Operand] = field(default_factory=dict)
+    sets: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         return (*VARIABLES, *self.params, *self.lets)
@@ -60,7 +62,7 @@ class Reader:
 
     def _binary(self, weakest: int) -> Operand:
         left = self._prefix(weakest)
-        while (strength := STRENGTH.get(self._peek().text, -1)) >= weakest:
+        while (strength := self._strength()) >= weakest:
             if strength == COMPARE:
                 left = self._chain(left)
                 continue
@@ -70,8 +72,18 @@ class Reader:
             left = join(symbol, left, right)
         return left
 
+    def _strength(self) -> int:
+        """How tightly the next word binds, if it joins two operands; `not in` is one word."""
+        text = self._peek().text
+        return COMPARE if text == "not" and self.words[self.at + 1].text == "in" else STRENGTH.get(text, -1)
+
     def _chain(self, left: Operand) -> Operand:
-        """a < b <= c means a < b and b <= c."""
+        """a < b <= c means a < b and b <= c; memberships have no chains."""
+        if self._peek().text == "not":
+            start = self._take().start
+            return self.algebra.negation(start, self._member(None, left, left.start))
+        if self._peek().text == "in":
+            return self._member(None, left, left.start)
         whole: Operand | None = None
         while relation := _relation(self._peek().text):
             self._take()
@@ -81,6 +93,18 @@ class Reader:
             left = right
         assert whole is not None, "a chain starts at a relation"
         return whole
+
+    def _member(self, row: Operand | None, unit: Operand, start: int) -> Operand:
+        """`unit in name`, from the word `in` on."""
+        self._take()
+        name = self._peek()
+        if name.kind != "name" or name.text in WORDS:
+            raise self._unexpected("the name of a set")
+        self._take()
+        if name.text not in self.scope.sets:
+            known = f"; {nearest(name.text[:40], self.scope.sets)}" if self.scope.sets else ", and no set is declared"
+            return self._fault(name, f"unknown set {quoted(name.text)} in {self.place}{known}")
+        return self.algebra.membership(name, row, unit, start, self.scope.params)
 
     def _prefix(self, weakest: int) -> Operand:
         match self._peek().text:
@@ -121,7 +145,7 @@ class Reader:
     def _name(self) -> Operand:
         token = self._take()
         if self._peek().text == "[":
-            raise self._misread(LATER_INPUTS, token)
+            return self._attribute(token)
         if self._peek().text == "(":
             raise self._misread(f"{quoted(token.text)} cannot be called; min, max and abs can", token)
         if token.text in REACHES:
@@ -133,16 +157,51 @@ class Reader:
             return replace(self.scope.lets[token.text], start=token.start, end=token.end)
         if token.text.lower() in WORDS:
             return self._fault(token, f"write {quoted(token.text.lower())} in small letters")
+        if token.text in self.scope.tokens:
+            return self._fault(
+                token, f"{quoted(token.text)} holds a number for each position; ask for one, as in {token.text}[kv]"
+            )
+        if token.text in self.scope.sets:
+            return self._fault(token, f"{quoted(token.text)} is a set; ask it for a member, as in 'kv in {token.text}'")
         suggestion = nearest(token.text[:40], self.scope.names())
         return self._fault(token, f"unknown name {quoted(token.text)} in {self.place}; {suggestion}")
+
+    def _attribute(self, token: Token) -> Operand:
+        """`name[q]` or `name[kv]`, from the bracket on."""
+        opening = self._take()
+        position = self._take()
+        closing = self._expect("]", opening)
+        if token.text not in self.scope.tokens:
+            known = (
+                f"; {nearest(token.text[:40], self.scope.tokens)}" if self.scope.tokens else ", and none is declared"
+            )
+            return self._fault(token, f"unknown input {quoted(token.text)} in {self.place}{known}")
+        match position.text:
+            case "q" | "kv" as where:
+                attribute = Attribute(token.text, where)
+                return Operand(attribute, token.start, closing.end, Reach(-TOKEN_LIMIT, TOKEN_LIMIT), fixed=False)
+            case _:
+                return self._fault(position, f"an input is asked for a position: {token.text}[q] or {token.text}[kv]")
 
     def _group(self) -> Operand:
         opening = self._enter()
         inner = self._binary(OR)
         if self._peek().text == ",":
-            raise self._misread(LATER_SELECT, opening)
+            return self._leave(self._pair(opening, inner))
         closing = self._expect(")", opening)
         return self._leave(replace(inner, start=opening.start, end=closing.end))
+
+    def _pair(self, opening: Token, row: Operand) -> Operand:
+        """`(row, unit) in name`, from the comma on."""
+        self._take()
+        unit = self._binary(OR)
+        self._expect(")", opening)
+        if self._peek().text == "not" and self._strength() == COMPARE:
+            start = self._take().start
+            return self.algebra.negation(start, self._member(row, unit, opening.start))
+        if self._peek().text != "in":
+            raise self._unexpected("'in' after a pair")
+        return self._member(row, unit, opening.start)
 
     def _call(self) -> Operand:
         called = self._enter()
@@ -191,8 +250,6 @@ class Reader:
 
     def _unexpected(self, wanted: str) -> MisreadError:
         match self._peek().kind, self._peek().text:
-            case _, "in":
-                return self._misread(LATER_SELECT)
             case "end", _:
                 return self._misread(f"{self.place} ends too early; {wanted} is missing")
             case _, text:

@@ -24,7 +24,8 @@ def lower(spec: PatternSpec, overrides: Mapping[str, object] | None = None) -> P
     bound = bind(spec, values)
     if bound.faults:
         raise PatternFileError([spec.origin.diagnostic(fault) for fault in bound.faults])
-    return Pattern(spec.name, spec.about, spec.source, tuple(values.items()), bound.mask, spec.score, spec.combine)
+    words, params = (spec.name, spec.about, spec.source), tuple(values.items())
+    return Pattern(*words, params, bound.mask, spec.score, bound.combine, bound.inputs, bound.selections)
 
 
 def _value(spec: PatternSpec, param: ParamSpec, given: object) -> int:

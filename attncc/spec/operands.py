@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attncc.ir.expr import (
     ONE,
@@ -18,6 +18,7 @@ from attncc.ir.expr import (
     Int,
     IntExpr,
     Max,
+    Member,
     Min,
     Mod,
     Mul,
@@ -28,8 +29,9 @@ from attncc.ir.expr import (
     Sub,
 )
 from attncc.spec import reach
+from attncc.spec.geometry import FORMS, geometry
 from attncc.spec.reach import LONGEST, Reach
-from attncc.spec.tokens import INT_LIMIT, Fault, MisreadError
+from attncc.spec.tokens import INT_LIMIT, Fault, MisreadError, Token
 
 #: Most nodes of one expression, and most operations inside one another, with the names of `let` written out.
 MAX_NODES = 20_000
@@ -106,6 +108,16 @@ class Algebra:
     def comparison(self, relation: Relation, left: Operand, right: Operand) -> Operand:
         made = Compare(relation, self._integer(relation, left), self._integer(relation, right))
         return self._sized(made, (left, right), None)
+
+    def membership(
+        self, name: Token, row: Operand | None, unit: Operand, start: int, params: Mapping[str, int]
+    ) -> Operand:
+        """unit in name, or (row, unit) in name."""
+        asked = Member(name.text, None if row is None else self._integer("in", row), self._integer("in", unit))
+        if geometry(asked.row, asked.unit, params) is None:
+            return self.fault(start, name.start - 1, f"no set can be asked for this; what can be asked is {FORMS}")
+        whole = replace(unit, end=name.end)
+        return self._sized(asked, (whole,) if row is None else (row, whole), None, start)
 
     def truths(self, symbol: str, left: Operand, right: Operand) -> Operand:
         made = TRUTH_NODES[symbol](self._truth(symbol, left), self._truth(symbol, right))

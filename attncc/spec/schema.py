@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from attncc.combines.rule import rules
 from attncc.ir.expr import Q_FIRST, Q_LAST, STRIP, VARIABLES
-from attncc.ir.pattern import Alibi, Combine, Scale, ScoreRule, Softcap
-from attncc.spec.document import Scalar
-from attncc.spec.grammar import LATER_INPUTS, LATER_SELECT, WORDS
+from attncc.ir.pattern import Alibi, Scale, ScoreRule, Softcap
+from attncc.ir.selection import HEADS, PERS
+from attncc.selectors import catalog
+from attncc.spec.document import Node, Scalar
+from attncc.spec.grammar import WORDS
 from attncc.spec.origin import Origin
 from attncc.spec.tokens import INT_LIMIT
 
@@ -30,19 +33,43 @@ KEYS: Mapping[str, str] = {
     "source": "Where the pattern is from: paper, arXiv id.",
     "params": "Integers that can be overridden at every call, each with its default.",
     "let": "Names for parts of the mask; each may use the names above it.",
+    "inputs": "Tensors that a call must bring, by name.",
+    "select": "Sets that a call chooses from its query and key, by name; the mask asks them for members.",
     "mask": "True where query position q sees key position kv.",
     "score": "What happens to the scaled score before the softmax, in this order.",
     "combine": "How scores become weights.",
 }
-LATER_KEYS: Mapping[str, str] = {"select": LATER_SELECT, "inputs": LATER_INPUTS}
 PARAM_KEYS: Mapping[str, str] = {
     "default": "The value when none is given.",
     "min": "The smallest value that makes sense; 0 if not given.",
     "max": "The largest value that makes sense.",
     "about": "What the parameter counts.",
 }
-COMBINES = ("softmax",)
-LATER_COMBINES = ("sink_softmax", "landmark", "softplus_l1")
+INPUT_KEYS: Mapping[str, str] = {
+    "per": "What it holds a value for: an integer for each token, a number for each query head, a truth value for each "
+    "block of queries and keys, or a score for each unit of a set.",
+    "about": "What the values mean.",
+}
+SELECT_KEYS: Mapping[str, str] = {
+    "score": "How units are scored: a name, or a name with its options.",
+    "keep": "Which units are chosen by their scores.",
+    "always": "Which units are chosen whatever their scores; they count.",
+    "heads": "How the scores of query heads are joined.",
+    "causal": "Whether only units that begin at or before the last query of a row are chosen; true if not given.",
+    "widen": "For distances: how many rows of a tile share what any of them sees.",
+}
+KEEP_RULES: Mapping[str, str] = {
+    "top": "The units with the largest scores: how many; a number, a parameter, or an input per head.",
+    "mass": "The fewest units whose scores make up this share of all; a number, or a parameter in thousandths.",
+    "above": "The units whose scores are at least this; a number, or a parameter in thousandths.",
+    "least": "With mass: at least so many units.",
+    "most": "With mass: at most so many units.",
+}
+ALWAYS_KEYS: Mapping[str, str] = {
+    "first": "The first units; the smallest distances.",
+    "last": "The last units that the row of queries sees.",
+    "own": "The units of the row's own positions.",
+}
 
 #: Score rules that take a factor, and those that are only switched on.
 FACTOR_RULES: Mapping[str, Callable[[float], ScoreRule]] = {"scale": Scale, "softcap": Softcap}
@@ -82,7 +109,9 @@ class PatternSpec:
     lets: tuple[tuple[str, Scalar], ...]
     mask: Scalar
     score: tuple[ScoreRule, ...]
-    combine: Combine
+    inputs: Node | None
+    select: Node | None
+    combine: Node | None
     origin: Origin
 
     def defaults(self) -> dict[str, int]:
@@ -102,22 +131,22 @@ def _schema() -> Json:
         "source": {"type": "string"},
         "params": _named({"oneOf": [_integer(), _closed(_param_keys(), ["default"])]}),
         "let": _named(_expression()),
+        "inputs": _named({"oneOf": [{"enum": list(PERS)}, _closed(_input_keys(), ["per"])]}),
+        "select": _named(_closed(_select_keys(), ["score", "keep"])),
         "mask": _expression(),
         "score": _closed(_score_rules(), []),
-        "combine": {"enum": list(COMBINES)},
+        "combine": _one_of({name: rule.OPTIONS for name, rule in rules().items()}),
     }
-    described: dict[str, Json] = {key: {"description": KEYS[key], **_table(kind)} for key, kind in kinds.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "attncc pattern",
-        **_table(_closed(described, ["pattern", "mask"])),
+        **_table(_closed(_described(kinds, KEYS), ["pattern", "mask"])),
     }
 
 
 def _param_keys() -> dict[str, Json]:
     text: Json = {"type": "string"}
-    kinds = {key: text if key == "about" else _integer() for key in PARAM_KEYS}
-    return {key: {"description": PARAM_KEYS[key], **_table(kind)} for key, kind in kinds.items()}
+    return _described({key: text if key == "about" else _integer() for key in PARAM_KEYS}, PARAM_KEYS)
 
 
 def _score_rules() -> dict[str, Json]:
@@ -125,6 +154,44 @@ def _score_rules() -> dict[str, Json]:
     switch: dict[str, Json] = {"type": "boolean"}
     rules = {**dict.fromkeys(FACTOR_RULES, factor), **dict.fromkeys(SWITCH_RULES, switch)}
     return {name: {"description": RULE_ABOUT[name], **rule} for name, rule in rules.items()}
+
+
+def _input_keys() -> dict[str, Json]:
+    return _described({"per": {"enum": list(PERS)}, "about": {"type": "string"}}, INPUT_KEYS)
+
+
+def _select_keys() -> dict[str, Json]:
+    counted = _described(dict.fromkeys(KEEP_RULES, _amount()), KEEP_RULES)
+    always = _described({"first": _amount(), "last": _amount(), "own": _switch()}, ALWAYS_KEYS)
+    kinds: dict[str, Json] = {
+        "score": _one_of({name: catalog.options(name) for name in catalog.scores()}),
+        "keep": _closed(counted, []),
+        "always": _closed(always, []),
+        "heads": {"enum": list(HEADS)},
+        "causal": _switch(),
+        "widen": _amount(),
+    }
+    return _described(kinds, SELECT_KEYS)
+
+
+def _one_of(options: Mapping[str, Collection[str]]) -> Json:
+    """A name, or a table of one name with its options."""
+    tables = {name: _closed({option: _amount() for option in found}, []) for name, found in options.items()}
+    single: dict[str, Json] = {"minProperties": 1, "maxProperties": 1}
+    return {"oneOf": [{"enum": list(options)}, {**_table(_closed(tables, [])), **single}]}
+
+
+def _described(kinds: Mapping[str, Json], about: Mapping[str, str]) -> dict[str, Json]:
+    return {key: {"description": about[key], **_table(kind)} for key, kind in kinds.items()}
+
+
+def _amount() -> Json:
+    """A number, or the name of a parameter or input."""
+    return {"type": ["number", "string"]}
+
+
+def _switch() -> Json:
+    return {"type": ["boolean", "string"]}
 
 
 def _integer() -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from keyword import iskeyword
+from typing import TypeVar
 
 from attncc.errors import nearest
 from attncc.spec.document import ABSENT, Listing, Node, Scalar, Table
@@ -12,6 +13,8 @@ from attncc.spec.schema import IDENTIFIER, IDENTIFIER_WORDS, LARGEST_FACTOR, RES
 from attncc.spec.tokens import INT_LIMIT, Fault, quoted
 
 INTEGER = re.compile(r"[-+]?[0-9]{1,20}", re.ASCII)
+Word = TypeVar("Word", bound=str)
+
 TAKEN = "means something already; choose another name"
 NUMBER = re.compile(r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,4})?", re.ASCII)
 
@@ -45,15 +48,14 @@ class Values:
                 seen.add(key.text)
                 yield key, node
 
-    def keys(self, table: Table, known: Mapping[str, str], later: Mapping[str, str]) -> dict[str, Node]:
-        """The values of the keys that are known; those of `later` are refused with their own sentence."""
+    def keys(self, table: Table, known: Mapping[str, str]) -> dict[str, Node]:
+        """The values of the keys that are known."""
         found: dict[str, Node] = {}
         for key, node in self.distinct(table):
             if key.text in known:
                 found[key.text] = node
             else:
-                unknown = f"unknown key {quoted(key.text)}; {nearest(key.text[:40], list(known))}"
-                self.fault(key, later.get(key.text, unknown))
+                self.fault(key, f"unknown key {quoted(key.text)}; {nearest(key.text[:40], list(known))}")
         return found
 
     def named(self, node: Node | None, key: str, taken: Collection[str]) -> Iterator[tuple[str, Scalar, Node]]:
@@ -96,6 +98,22 @@ class Values:
             case _:
                 self.fault(node, "this must be an integer")
         return 1
+
+    def number(self, node: Node) -> float:
+        if isinstance(node, Scalar) and node.plain and NUMBER.fullmatch(node.text):
+            return float(node.text)
+        self.fault(node, "this must be a number")
+        return 1.0
+
+    def choice(self, node: Node, known: tuple[Word, ...], what: str) -> Word:
+        """One of a few words."""
+        text = self.scalar(node, "a name").text
+        for word in known:
+            if word == text:
+                return word
+        if isinstance(node, Scalar):
+            self.fault(node, f"unknown {what} {quoted(text)}; {nearest(text[:40], known)}")
+        return known[0]
 
     def factor(self, node: Node) -> float:
         if isinstance(node, Scalar) and node.plain and NUMBER.fullmatch(node.text):

@@ -1,0 +1,216 @@
+"""What do the entries under `inputs`, `select` and `combine` say, with the parameters in force?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from attncc.combines.rule import rules
+from attncc.errors import nearest
+from attncc.ir.expr import BoolExpr, Member, parts
+from attncc.ir.pattern import SOFTMAX, Combine
+from attncc.ir.selection import (
+    HEADS,
+    PERS,
+    Above,
+    Always,
+    Geometry,
+    Input,
+    Mass,
+    OptionValue,
+    Per,
+    Rule,
+    Selection,
+    Top,
+)
+from attncc.selectors import catalog
+from attncc.spec.document import Node, Scalar, Table
+from attncc.spec.geometry import geometry
+from attncc.spec.schema import ALWAYS_KEYS, INPUT_KEYS, KEEP_RULES, SELECT_KEYS
+from attncc.spec.tokens import quoted
+from attncc.spec.values import Values
+
+#: A share given by an integer parameter counts thousandths.
+THOUSANDTHS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """Reads nodes as values with `params` in force; mistakes go to `values`."""
+
+    values: Values
+    params: Mapping[str, int]
+    #: What the mask asks each set for, and which inputs it asks for positions; None where that is not known.
+    asked: Mapping[str, Geometry] | None
+    tokens: frozenset[str]
+
+    def inputs(self, node: Node | None) -> tuple[Input, ...]:
+        found: list[Input] = []
+        for name, key, entry in self.values.named(node, "inputs", list(self.params)):
+            keys = self._keys(entry, INPUT_KEYS) if isinstance(entry, Table) else {"per": entry}
+            if "per" not in keys:
+                self.values.fault(key, f"input {quoted(name)} has no 'per'; known: {', '.join(PERS)}")
+                continue
+            per = self.values.choice(keys["per"], PERS, "kind of input")
+            shape = self._set(name, key) if per == "block" else None
+            if self.asked is not None:
+                self._used(name, key, per, self.asked)
+            found.append(Input(name, per, self.values.text(keys.get("about")), shape))
+        return tuple(found)
+
+    def selections(self, node: Node | None, inputs: tuple[Input, ...]) -> tuple[Selection, ...]:
+        found: list[Selection] = []
+        for name, key, entry in self.values.named(node, "select", [*self.params, *(one.name for one in inputs)]):
+            keys = self._keys(self.values.table(entry, name), SELECT_KEYS)
+            for wanted in ("score", "keep"):
+                if wanted not in keys:
+                    self.values.fault(key, f"{quoted(name)} has no '{wanted}'")
+            shape = self._set(name, key) or Geometry(1, None, None)
+            score, options = self._score(keys["score"], inputs) if "score" in keys else ("", ())
+            rule = self._rule(keys["keep"], inputs) if "keep" in keys else Top(0)
+            heads = self.values.choice(keys["heads"], HEADS, "way to share heads") if "heads" in keys else "each"
+            causal = self._switch(keys["causal"]) if "causal" in keys else True
+            widen = self._whole(keys["widen"], 1) if "widen" in keys else 1
+            always = self._always(keys.get("always"))
+            found.append(Selection(name, shape, score, options, rule, always, heads, causal, widen))
+        return tuple(found)
+
+    def combine(self, node: Node | None, inputs: tuple[Input, ...]) -> Combine:
+        if node is None:
+            return SOFTMAX
+        name, table = self._named(node, "combine", tuple(rules()))
+        if name not in rules():
+            return SOFTMAX
+        kinds = rules()[name].OPTIONS
+        given = self._keys(table, dict.fromkeys(kinds, ""))
+        options: list[tuple[str, int | str]] = []
+        for option, kind in kinds.items():
+            if option not in given:
+                self.values.fault(node, f"{name} needs its option {quoted(option)}, as in '{name}: {{{option}: ...}}'")
+            elif kind == "int":
+                options.append((option, self._whole(given[option], 2)))
+            else:
+                options.append((option, self._input(given[option], inputs, "head")))
+        return Combine(name, tuple(options))
+
+    def _used(self, name: str, key: Scalar, per: Per, asked: Mapping[str, Geometry]) -> None:
+        if per == "token" and name not in self.tokens:
+            self.values.fault(key, f"the mask never asks {quoted(name)} for a position, as in '{name}[kv]'")
+        if (per != "block" and name in asked) or (per != "token" and name in self.tokens):
+            self.values.fault(key, f"the mask uses {quoted(name)} in another way than as an input per {per}")
+
+    def _set(self, name: str, key: Scalar) -> Geometry | None:
+        if self.asked is None:
+            return None
+        if name not in self.asked:
+            self.values.fault(key, f"the mask never asks {quoted(name)} for a member, as in 'kv in {name}'")
+        return self.asked.get(name)
+
+    def _keys(self, table: Node, known: Mapping[str, str]) -> dict[str, Node]:
+        return self.values.keys(table, known) if isinstance(table, Table) else {}
+
+    def _named(self, node: Node, what: str, known: tuple[str, ...]) -> tuple[str, Table]:
+        """A name, or a table of one name and its options."""
+        empty = Table((), node.start, node.end)
+        match node:
+            case Table(((name, options),)):
+                table = self.values.table(options, name.text)
+            case Scalar():
+                name, table = node, empty
+            case _:
+                self.values.fault(node, f"'{what}' holds a name, or one name with its options")
+                return "", empty
+        if name.text not in known:
+            self.values.fault(name, f"unknown {what} {quoted(name.text)}; {nearest(name.text[:40], known)}")
+        return name.text, table
+
+    def _score(self, node: Node, inputs: tuple[Input, ...]) -> tuple[str, tuple[tuple[str, OptionValue], ...]]:
+        name, table = self._named(node, "score", catalog.scores())
+        if name not in catalog.scores():
+            return name, ()
+        defaults = catalog.options(name)
+        given = self._keys(table, dict.fromkeys(defaults, ""))
+        options: list[tuple[str, OptionValue]] = []
+        for option, default in defaults.items():
+            if option in given:
+                options.append((option, self._option(given[option], default, inputs)))
+            elif default is None:
+                self.values.fault(node, f"{name} needs its option {quoted(option)}")
+            else:
+                options.append((option, default))
+        return name, tuple(options)
+
+    def _option(self, node: Node, default: OptionValue | None, inputs: tuple[Input, ...]) -> OptionValue:
+        match node, default:
+            case Scalar(text), _ if text in self.params:
+                return self.params[text]
+            case Scalar(text), str() | None if any(one.name == text for one in inputs) or default is not None:
+                return text
+            case _, float():
+                return self.values.number(node)
+            case _, None:
+                return self._input(node, inputs, "unit")
+            case _:
+                return self.values.integer(node)
+
+    def _input(self, node: Node, inputs: tuple[Input, ...], per: str) -> str:
+        known = [one.name for one in inputs if one.per == per]
+        name = self.values.scalar(node, "the name of an input").text
+        if name not in known:
+            declared = f"known: {', '.join(known)}" if known else "none is declared"
+            self.values.fault(node, f"this must be the name of an input per {per}; {declared}")
+        return name
+
+    def _rule(self, node: Node, inputs: tuple[Input, ...]) -> Rule:
+        table = self.values.table(node, "keep")
+        keys = self._keys(table, KEEP_RULES)
+        rule = next((name for name in ("top", "mass", "above") if name in keys), None)
+        if rule is None or len(keys.keys() & {"top", "mass", "above"}) != 1 or (rule != "mass" and len(keys) != 1):
+            self.values.fault(node, "'keep' holds one rule: {top: n}, {mass: share} or {above: threshold}")
+            return Top(1)
+        match rule, keys[rule]:
+            case "top", Scalar(text) if any(one.name == text and one.per == "head" for one in inputs):
+                return Top(text)
+            case "top", count:
+                return Top(self._whole(count, 0))
+            case "mass", share:
+                least = self._whole(keys["least"], 0) if "least" in keys else 0
+                return Mass(self._share(share), least, self._whole(keys["most"], 1) if "most" in keys else None)
+            case _, threshold:
+                return Above(self._share(threshold))
+
+    def _always(self, node: Node | None) -> Always:
+        keys = self._keys(self.values.table(node, "always"), ALWAYS_KEYS)
+        first, last = (self._whole(keys[name], 0) if name in keys else 0 for name in ("first", "last"))
+        return Always(first, last, self._switch(keys["own"]) if "own" in keys else False)
+
+    def _param(self, node: Node) -> int | None:
+        return self.params.get(node.text) if isinstance(node, Scalar) else None
+
+    def _whole(self, node: Node, least: int) -> int:
+        """An integer or a parameter, `least` or more."""
+        param = self._param(node)
+        value = self.values.integer(node) if param is None else param
+        if value < least:
+            self.values.fault(node, f"this must be {least} or more, and it is {value}")
+        return max(value, least)
+
+    def _share(self, node: Node) -> float:
+        """A number, or a parameter that counts thousandths."""
+        param = self._param(node)
+        return self.values.number(node) if param is None else param / THOUSANDTHS
+
+    def _switch(self, node: Node) -> bool:
+        """true or false, or a parameter that is not 0."""
+        param = self._param(node)
+        return self.values.switch(node) if param is None else param != 0
+
+
+def asked_for(values: Values, mask: BoolExpr, params: Mapping[str, int], place: Node) -> Mapping[str, Geometry]:
+    """What a mask asks each set for; a mistake where it asks one for different things."""
+    found: dict[str, Geometry] = {}
+    for member in (part for part in parts(mask) if isinstance(part, Member)):
+        shape = geometry(member.row, member.unit, params)
+        if shape is not None and found.setdefault(member.name, shape) != shape:
+            values.fault(place, f"the mask asks {quoted(member.name)} for different members in different places")
+    return found
