@@ -306,6 +306,13 @@ class UnknownInput(AttnccError):
         )
 
 
+class BadInput(AttnccError):
+    """A tensor that a pattern asks for is not what it asks for."""
+
+    def __init__(self, name: str, found: str, wanted: str) -> None:
+        super().__init__(f"input '{name}' is {found}; it must be {wanted}")
+
+
 class ParameterNameTaken(AttnccError):
     """A parameter is called like an argument of every operator."""
 

@@ -38,6 +38,11 @@ class Call:
         return self.query.shape[2]
 
     @property
+    def first(self) -> int:
+        """The position of the first query; negative if there are more queries than keys."""
+        return self.kv_len - self.q_len
+
+    @property
     def rows(self) -> range:
         """The row blocks (absolute position // rows) that have queries here; range(1) if all queries share a choice."""
         return rows_of(self.q_len, self.kv_len, self.geometry.rows)
@@ -46,6 +51,17 @@ class Call:
     def units(self) -> int:
         """How many units there are: blocks of keys, or distances from 0 to kv_len - 1."""
         return -(-self.kv_len // self.geometry.size)
+
+    def queries(self, row: int) -> range:
+        """The indices of the queries in row block `row`; of all queries if they share a choice."""
+        rows = self.geometry.rows
+        if rows is None:
+            return range(self.q_len)
+        return range(max(0, row * rows - self.first), min(self.q_len, (row + 1) * rows - self.first))
+
+    def keys(self, unit: int) -> range:
+        """The positions of the keys in `unit`."""
+        return range(unit * self.geometry.size, min(self.kv_len, (unit + 1) * self.geometry.size))
 
 
 #: float32 [batch, q_heads, rows asked for, units], from a part of `Call.rows`. Larger is better; what a unit after the
