@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from functools import cache, partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,11 +16,21 @@ from attncc.errors import NoCompiler
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Shape
 from attncc.library.key import shape_class
+from attncc.lists import NOTHING, Given
 from attncc.ref import plain
 
 #: out like query, and lse, float32 [batch, q_heads, q_len].
 State: TypeAlias = tuple[Tensor, Tensor]
-Serve: TypeAlias = Callable[[Tensor, Tensor, Tensor, float], State]
+
+
+class Serve(Protocol):
+    """Computes a call whose arguments have been checked."""
+
+    def __call__(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given | None = None, /
+    ) -> State: ...
+
+
 Signature: TypeAlias = tuple[torch.dtype | torch.Size | int | None, ...]
 
 #: Signatures remembered for one pattern.
@@ -38,7 +47,9 @@ class Attend:
         self._by_signature: dict[Signature, Serve] = {}
         self._by_class: dict[tuple[Operands, Phase, str, int, DeviceModel], Serve] = {}
 
-    def __call__(self, query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> State:
+    def __call__(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float | None = None, given: Given | None = None
+    ) -> State:
         """(out, lse). Raises what `check.arguments`, `check.scale_of` and `compiler.kernel` raise."""
         kv_shape = key.shape
         if len(kv_shape) != 4 or kv_shape != value.shape:
@@ -53,7 +64,9 @@ class Attend:
             query.get_device(), key.get_device(), value.get_device(),
         )  # fmt: skip
         serve = self._by_signature.get(signature) or self._found(signature, query, key, value)
-        return serve(query, key, value, check.scale_of(scale, query))
+        if given is None:
+            return serve(query, key, value, check.scale_of(scale, query))
+        return serve(query, key, value, check.scale_of(scale, query), given)
 
     def forget(self) -> None:
         """Looks kernels up again from here on."""
@@ -63,7 +76,8 @@ class Attend:
     def _found(self, signature: Signature, query: Tensor, key: Tensor, value: Tensor) -> Serve:
         operands, shape = check.arguments(query, key, value)
         device = model_of(query.device)
-        call = (operands, compiler.backend_of(device).phase(shape), shape_class(shape), shape.group, device)
+        phase = compiler.backend_of(device).phase(shape, self.pattern.grain())
+        call = (operands, phase, shape_class(shape), shape.group, device)
         serve = self._by_class.get(call) or self._kernel(operands, shape, device)
         if len(self._by_signature) >= MOST_SIGNATURES:
             self._by_signature.clear()
@@ -75,7 +89,13 @@ class Attend:
             return compiler.kernel(self.pattern, operands, shape, device)
         except NoCompiler as error:
             _say_once(f"{error}; until then attncc computes with PyTorch's own operators, which is slow")
-            return partial(plain.forward, self.pattern)
+            return partial(_plain, self.pattern)
+
+
+def _plain(
+    pattern: Pattern, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given | None = None, /
+) -> State:
+    return plain.forward(pattern, query, key, value, scale, given or NOTHING)
 
 
 _attends: dict[Pattern, Attend] = {}

@@ -48,7 +48,7 @@ def kernel(
     Without a `schedule`, the one tuned for this class of shapes is taken from the library (at `library`, else the
     user's own); if there is none, the built-in one. Raises NoCompiler and CompilationFailed.
     """
-    phase = backend_of(device).phase(shape)
+    phase = backend_of(device).phase(shape, pattern.grain())
     with _building:
         chosen = schedule or _chosen(pattern, operands, shape, device, library or settings.library_path())
         return _built(pattern, operands, phase, chosen, device)
@@ -57,7 +57,7 @@ def kernel(
 def built_in(pattern: Pattern, operands: Operands, phase: Phase, device: DeviceModel) -> Schedule:
     """The schedule of untuned calls: the default of the space, or where its tiles have no closed form (`note` of the
     plan), the one most like it whose tiles do."""
-    space, _ = _environment(operands, phase, device)
+    space, _ = _environment(operands, phase, device, pattern.grain())
     default, tiling = space.default(), backend_of(device).tiling
     if not passes.run(pattern, tiling(phase, default)).note:
         return default
@@ -72,8 +72,8 @@ def built_in(pattern: Pattern, operands: Operands, phase: Phase, device: DeviceM
 
 def key(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceModel) -> KernelKey:
     """The name under which the library keeps the schedule of calls like `shape`."""
-    phase = backend_of(device).phase(shape)
-    space, toolchain = _environment(operands, phase, device)
+    phase = backend_of(device).phase(shape, pattern.grain())
+    space, toolchain = _environment(operands, phase, device, pattern.grain())
     name = BACKEND[device.kind]
     return key_for(
         pattern, operands, shape, phase, device, backend=name, space=space_digest(space), toolchain=toolchain
@@ -100,7 +100,7 @@ _schedules: dict[tuple[KernelKey, Path], Schedule] = {}
 def _chosen(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceModel, library: Path) -> Schedule:
     wanted = key(pattern, operands, shape, device)
     if (wanted, library) not in _schedules:
-        space, _ = _environment(operands, wanted.phase, device)
+        space, _ = _environment(operands, wanted.phase, device, pattern.grain())
         tuned = _tuned(wanted, library)
         # Choices become source: what the knobs do not offer is not for us to compile, whoever stored it.
         _schedules[wanted, library] = (
@@ -123,9 +123,9 @@ def _tuned(wanted: KernelKey, library: Path) -> Schedule | None:
 
 
 @cache
-def _environment(operands: Operands, phase: Phase, device: DeviceModel) -> tuple[SearchSpace, str]:
+def _environment(operands: Operands, phase: Phase, device: DeviceModel, grain: int | None) -> tuple[SearchSpace, str]:
     backend = backend_of(device)
-    return backend.space(operands, phase, device), backend.toolchain(device)
+    return backend.space(operands, phase, device, grain), backend.toolchain(device)
 
 
 @cache

@@ -299,10 +299,35 @@ class MaskTooIntricate(AttnccError):
 class UnknownInput(AttnccError):
     """A call passes an input that the pattern does not declare."""
 
-    def __init__(self, pattern: str, name: str) -> None:
+    def __init__(self, pattern: str, name: str, known: Sequence[str] = ()) -> None:
+        inputs = f"; {nearest(name, known)}" if known else ""
         super().__init__(
-            f"pattern '{pattern}' has no input {name!r}; parameters are set when the pattern is loaded, "
+            f"pattern '{pattern}' has no input {name!r}{inputs}; parameters are set when the pattern is loaded, "
             f"as in Pattern.load({pattern!r}, {name}=...)"
+        )
+
+
+class MissingInput(AttnccError):
+    """A call leaves out an input that the pattern declares."""
+
+    def __init__(self, pattern: str, name: str, wanted: str, about: str) -> None:
+        meaning = f" ({about.rstrip('.')})" if about else ""
+        super().__init__(f"pattern '{pattern}' needs the input {name!r}{meaning}: {wanted}")
+
+
+class InputDoesNotFit(AttnccError):
+    """An input does not fit the call."""
+
+    def __init__(self, pattern: str, name: str, found: str, wanted: str) -> None:
+        super().__init__(f"pattern '{pattern}': the input {name!r} is {found}; it must be {wanted}")
+
+
+class SelectionDoesNotFit(AttnccError):
+    """A kept selection is passed to a call that it was not made for."""
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        super().__init__(
+            f"the selection does not fit this call of '{pattern}': {reason}; choose again with pattern.select"
         )
 
 

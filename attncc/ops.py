@@ -8,29 +8,48 @@ import threading
 import torch
 
 from attncc.dispatch import Operator
+from attncc.dispatch_given import GivenOperator
 from attncc.errors import ParameterNameTaken
 from attncc.spec.lower import lower
 from attncc.spec.schema import PatternSpec
 
 #: Operators live as long as this object.
 LIBRARY = torch.library.Library("attncc", "FRAGMENT")
-TAKEN = ("query", "key", "value", "scale", "grad_out", "grad_lse", "lse")
+TAKEN = (
+    "query",
+    "key",
+    "value",
+    "scale",
+    "grad_out",
+    "grad_lse",
+    "lse",
+    "lists",
+    "inputs",
+    "selection",
+    "pattern",
+    "return_lse",
+)
 
-_operators: dict[tuple[str, str], Operator] = {}
+#: Operators of the same name as this one's parts mean something else.
+PARTS = ("", "_backward", "_select", "_given", "_given_backward")
+
+_operators: dict[tuple[str, str], Operator | GivenOperator] = {}
 _registering = threading.Lock()
 
 
-def operator(spec: PatternSpec) -> Operator:
+def operator(spec: PatternSpec) -> Operator | GivenOperator:
     """The operator of `spec`, registered at the first request under the pattern's name; if that name already means
     something else, with a digest of the meaning behind it. Raises ParameterNameTaken."""
-    for param in spec.params:
-        if param.name in TAKEN:
-            raise ParameterNameTaken(spec.name, param.name)
+    bound = lower(spec)
+    for name in (*(param.name for param in spec.params), *(one.name for one in bound.inputs)):
+        if name in TAKEN:
+            raise ParameterNameTaken(spec.name, name)
     meaning = _meaning(spec)
     with _registering:
         if (spec.name, meaning) not in _operators:
-            free = not any(hasattr(torch.ops.attncc, name) for name in (spec.name, f"{spec.name}_backward"))
-            _operators[spec.name, meaning] = Operator(spec, LIBRARY, spec.name if free else f"{spec.name}_{meaning}")
+            free = not any(hasattr(torch.ops.attncc, f"{spec.name}{part}") for part in PARTS)
+            kind = GivenOperator if bound.inputs or bound.selections else Operator
+            _operators[spec.name, meaning] = kind(spec, LIBRARY, spec.name if free else f"{spec.name}_{meaning}")
         return _operators[spec.name, meaning]
 
 

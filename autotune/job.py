@@ -35,10 +35,10 @@ class Job:
 
     @property
     def phase(self) -> Phase:
-        return self.backend.phase(self.shape)
+        return self.backend.phase(self.shape, self.pattern.grain())
 
     def space(self) -> SearchSpace:
-        return self.backend.space(self.operands, self.phase, self.device)
+        return self.backend.space(self.operands, self.phase, self.device, self.pattern.grain())
 
     def key(self) -> KernelKey:
         """The name under which the library keeps the decision."""

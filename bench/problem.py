@@ -43,7 +43,7 @@ def plan(case: Case, posed: Problem) -> TilePlan:
     """The plan of the kernel that serves the case without tuning."""
     hardware, operands = model_of(posed.query.device), Operands(case.dtype, case.shape.head_dim)
     backend = compiler.backend_of(hardware)
-    phase = backend.phase(case.shape)
+    phase = backend.phase(case.shape, posed.pattern.grain())
     schedule = compiler.built_in(posed.pattern, operands, phase, hardware)
     return passes.run(posed.pattern, backend.tiling(phase, schedule))
 

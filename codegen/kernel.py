@@ -46,6 +46,7 @@ class CompiledKernel(Protocol):
         value: torch.Tensor,
         scale: float,
         given: Given | None = None,
+        /,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(out, lse): out like query [batch, q_heads, q_len, head_dim], lse float32 [batch, q_heads, q_len].
 

@@ -103,6 +103,6 @@ def _emulated(pattern: Pattern, operands: Operands, shape: Shape) -> CompiledKer
 
     hardware = device.named(EMULATED_TARGET)
     backend = compiler.backend_of(hardware)
-    phase = backend.phase(shape)
-    schedule = backend.space(operands, phase, hardware).default()
+    phase = backend.phase(shape, pattern.grain())
+    schedule = backend.space(operands, phase, hardware, pattern.grain()).default()
     return interpreted(compiler.source(pattern, operands, phase, schedule, "triton"), settings.cache_dir())

@@ -9,7 +9,7 @@ from math import gcd
 from typing import TypeAlias
 
 from attncc.ir.expr import BoolExpr
-from attncc.ir.selection import Geometry, Input, Selection
+from attncc.ir.selection import TOUCHED, Geometry, Input, Selection
 from attncc.ir.text import text
 
 
@@ -70,7 +70,8 @@ class Pattern:
 
     def grain(self) -> int | None:
         """Query tiles whose rows divide this see the same members of every set; None if all tiles do."""
-        grains = [geometry.grain for geometry in self.geometry().values() if geometry.grain is not None]
+        shapes = [*self.geometry().values(), *(TOUCHED for one in self.inputs if one.per == "token")]
+        grains = [shape.grain for shape in shapes if shape.grain is not None]
         return gcd(*grains) if grains else None
 
     def formula(self) -> str:

@@ -38,6 +38,10 @@ class Geometry:
         return self.rows if self.step is None else self.step
 
 
+#: The lists that are made from conditions on inputs: blocks of keys that rows of queries may see.
+TOUCHED = Geometry(64, 64, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Top:
     """The `count` units with the largest scores; ties go to the smaller unit. `count` may be an input per head."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import assert_never
 
-from attncc.ir.expr import TRUE, BoolExpr
-from attncc.ir.fold import conjunction, fold
+from attncc.ir.expr import FALSE, TRUE, BoolExpr
+from attncc.ir.fold import conjunction, disjunction, fold
 from attncc.ir.pattern import Pattern
-from attncc.ir.tile import Body, Branch, Node, Run, Strips, TilePlan, Tiling
+from attncc.ir.tile import Body, Branch, List, Node, Run, Strips, TilePlan, Tiling
 from attncc.passes.loops import Loops, loops
-from attncc.passes.terms import Driven, take_apart
+from attncc.passes.split import sizes_of
+from attncc.passes.terms import Driven, Taken, take_apart
 
 #: Rules of combination that look at whole units of keys, so that runs must not be cut where a row's view ends.
 WHOLE = ("landmark",)
@@ -23,7 +24,7 @@ def run(pattern: Pattern, tiling: Tiling) -> TilePlan:
     A mask that the set library cannot put into closed form gets a plan that visits every key, and says so in `note`.
     Raises MaskTooIntricate.
     """
-    taken = take_apart(fold(pattern.mask), dict(pattern.params), pattern.geometry())
+    taken = _taken(pattern)
     parts = [(taken.analytic, tiling), *((one.region, Tiling(tiling.block_m, 1)) for one in taken.driven)]
     analytic, *driven = _agreeing(pattern, parts)
     body = (
@@ -32,6 +33,24 @@ def run(pattern: Pattern, tiling: Tiling) -> TilePlan:
     )
     note = next((found.note for found in (analytic, *driven) if found.note), "")
     return TilePlan(pattern, tiling, any(found.aligned for found in (analytic, *driven)), note, body, taken.lists)
+
+
+@lru_cache(maxsize=4096)
+def lists(pattern: Pattern) -> tuple[List, ...]:
+    """The lists that the plans of `pattern` have, whatever the tiles. Raises MaskTooIntricate."""
+    return _taken(pattern).lists
+
+
+@lru_cache(maxsize=4096)
+def needs_lists(pattern: Pattern) -> BoolExpr:
+    """The condition on q_len and kv_len under which a call asks its lists at all; calls that are dense by their length
+    need choose nothing."""
+    regions = [sizes_of(one.region, dict(pattern.params)) for one in _taken(pattern).driven]
+    return reduce(disjunction, regions) if regions else FALSE
+
+
+def _taken(pattern: Pattern) -> Taken:
+    return take_apart(fold(pattern.mask), dict(pattern.params), pattern.geometry())
 
 
 def _agreeing(pattern: Pattern, parts: list[tuple[BoolExpr, Tiling]]) -> list[Loops]:

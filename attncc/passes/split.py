@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import islpy as isl
 
-from attncc.ir.expr import And, BoolExpr, Compare, Var, names
-from attncc.passes.sets import Sets
+from attncc.ir.expr import ZERO, And, BoolExpr, Compare, Var, names
+from attncc.ir.fold import fold
+from attncc.passes.sets import Sets, truth
 
 IN_BOUNDS = Compare("<", Var("kv"), Var("kv_len"))
 
@@ -58,6 +59,19 @@ def possible(mask: BoolExpr, params: Mapping[str, int]) -> bool:
     sizes, pairs = _tile(mask, 1, False, STEPS)
     keep = Sets(pairs.get_space(), params).points(And(mask, IN_BOUNDS)) & pairs
     return not keep.intersect_params(sizes.params()).is_empty()
+
+
+def sizes_of(mask: BoolExpr, params: Mapping[str, int]) -> BoolExpr:
+    """The condition on q_len and kv_len under which a mask keeps any pair. isl.Error where that takes too long."""
+    sizes, pairs = _tile(And(mask, Compare(">=", Var("q_len"), ZERO)), 1, False, STEPS)
+    keep = (Sets(pairs.get_space(), params).points(And(mask, IN_BOUNDS)) & pairs).intersect_params(sizes.params())
+    found = keep.params()
+    for name in ("q_first", "q_last", "head", "batch"):
+        at = found.find_dim_by_name(isl.dim_type.param, name)
+        found = found if at < 0 else found.project_out(isl.dim_type.param, at, 1)
+    known = isl.Set.read_from_str(found.get_ctx(), "[q_len, kv_len] -> { : q_len >= 1 and kv_len >= 1 }")
+    found = found.coalesce().gist_params(known.params())
+    return fold(truth(isl.AstBuild.from_context(known.params()).expr_from_set(found)))
 
 
 def _tile(mask: BoolExpr, block_m: int, aligned: bool, steps: int) -> tuple[isl.Set, isl.Set]:

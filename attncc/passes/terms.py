@@ -9,15 +9,12 @@ from typing import assert_never
 from attncc.errors import MaskTooIntricate
 from attncc.ir.expr import FALSE, TRUE, And, Attribute, Bool, BoolExpr, Compare, Member, Not, Or, given, names, parts
 from attncc.ir.fold import conjunction, disjunction, fold
-from attncc.ir.selection import Geometry
+from attncc.ir.selection import TOUCHED, Geometry
 from attncc.ir.tile import List
 from attncc.passes.split import possible
 
 #: More ways to be kept than this have no loops that anybody would read.
 MOST_TERMS = 16
-
-#: Keys of a unit, and queries of a row, of the lists that are made from conditions on inputs.
-TOUCHED_KEYS, TOUCHED_ROWS = 64, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +125,7 @@ def _driver(term: Term, geometry: Mapping[str, Geometry]) -> _Driver:
         return _Driver(None, frozenset())
     condition = _all(inputs)
     name = "touched_" + "_".join(sorted({part.name for part in parts(condition) if isinstance(part, Attribute)}))
-    return _Driver(List(name, Geometry(TOUCHED_KEYS, TOUCHED_ROWS, None), condition), frozenset())
+    return _Driver(List(name, TOUCHED, condition), frozenset())
 
 
 def _single_keys(term: Term, geometry: Mapping[str, Geometry]) -> bool:

@@ -60,13 +60,13 @@ def visited(run: Run, between: Ints, lists: Mapping[str, List], mine: Held, valu
     """Those of the keys `between` that a run visits."""
     if run.over is not None:
         between = between[np.isin(between, keys(lists[run.over], mine, values))]
-    asked = {**values, "kv": between, "q": values["q_first"]}
+    asked: dict[str, Ints] = {**values, "kv": between, "q": values["q_first"]}
     for part in parts(run.only):
         match part:
             case Member(name, _, unit):
                 entries = mine.rows[name][_row(lists[name].geometry, values)]
                 sign = 1 if lists[name].geometry.step is None else -1
-                asked[text(part)] = np.isin(number(unit, asked) * sign, entries)
+                asked[text(part)] = np.isin(number(unit, asked) * sign, entries).astype(np.int64)
             case Attribute(name):
                 asked[text(part)] = mine.tokens[name][between]
             case _:

@@ -38,9 +38,7 @@ def fitted(lists: RowLists, capacity: int) -> RowLists:
     source = (torch.arange(capacity, device=row.device) + shift[row]) * used
     pool = lists.entries if lists.entries.shape[0] else lists.entries.new_zeros(1)
     shape = lists.count.shape
-    return RowLists(
-        pool[source], start.view(shape), kept.int().view(shape), lists.overflow | (stop[-1] > capacity)
-    )
+    return RowLists(pool[source], start.view(shape), kept.int().view(shape), lists.overflow | (stop[-1] > capacity))
 
 
 def shifted(lists: RowLists, by: int) -> RowLists:

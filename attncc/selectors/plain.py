@@ -26,7 +26,9 @@ def plain_select(
     groups = _groups(selection.heads, query.shape[1], key.shape[1])
     score = torch.stack([_together(each[:, list(group)], selection.heads) for group in groups], 1)
     chosen = torch.zeros(score.shape, dtype=torch.bool)
-    for batch, head, row in ((b, h, r) for b in range(score.shape[0]) for h in range(score.shape[1]) for r in call.rows):
+    for batch, head, row in (
+        (b, h, r) for b in range(score.shape[0]) for h in range(score.shape[1]) for r in call.rows
+    ):
         at = (batch, head, row - call.rows.start)
         rule = _with_count(selection.rule, groups[head], inputs)
         for unit in _take(score[at].tolist(), _reachable(call, row), _forced(selection, call, row), rule):

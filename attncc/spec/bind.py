@@ -34,7 +34,9 @@ def bind(spec: PatternSpec, params: Mapping[str, int]) -> Bound:
     mask, faults = _mask(spec, params)
     values = Values()
     tokens = frozenset(part.name for part in parts(mask) if isinstance(part, Attribute))
-    reading = Choosing(values, params, None if faults else asked_for(values, mask, params, spec.mask), tokens)
+    reading = Choosing(
+        values, params, None if faults else asked_for(values, mask, params, spec.mask), tokens, spec.origin
+    )
     inputs = reading.inputs(spec.inputs)
     selections = reading.selections(spec.select, inputs)
     combine = reading.combine(spec.combine, inputs)

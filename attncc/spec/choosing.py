@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,8 +25,11 @@ from attncc.ir.selection import (
     Top,
 )
 from attncc.selectors import catalog
-from attncc.spec.document import Node, Scalar, Table
+from attncc.spec.document import Node, Scalar, Table, within
 from attncc.spec.geometry import geometry
+from attncc.spec.grammar import Scope
+from attncc.spec.origin import Origin
+from attncc.spec.parse import read_expression
 from attncc.spec.schema import ALWAYS_KEYS, INPUT_KEYS, KEEP_RULES, SELECT_KEYS
 from attncc.spec.tokens import quoted
 from attncc.spec.values import Values
@@ -43,6 +47,7 @@ class Choosing:
     #: What the mask asks each set for, and which inputs it asks for positions; None where that is not known.
     asked: Mapping[str, Geometry] | None
     tokens: frozenset[str]
+    origin: Origin
 
     def inputs(self, node: Node | None) -> tuple[Input, ...]:
         found: list[Input] = []
@@ -133,25 +138,33 @@ class Choosing:
         options: list[tuple[str, OptionValue]] = []
         for option, default in defaults.items():
             if option in given:
-                options.append((option, self._option(given[option], default, inputs)))
+                words = catalog.choices(name).get(option, ())
+                options.append((option, self._option(given[option], default, words, inputs)))
             elif default is None:
                 self.values.fault(node, f"{name} needs its option {quoted(option)}")
             else:
                 options.append((option, default))
         return name, tuple(options)
 
-    def _option(self, node: Node, default: OptionValue | None, inputs: tuple[Input, ...]) -> OptionValue:
-        match node, default:
-            case Scalar(text), _ if text in self.params:
-                return self.params[text]
-            case Scalar(text), str() | None if any(one.name == text for one in inputs) or default is not None:
-                return text
-            case _, float():
-                return self.values.number(node)
-            case _, None:
+    def _option(
+        self, node: Node, default: OptionValue | None, words: tuple[OptionValue, ...], inputs: tuple[Input, ...]
+    ) -> OptionValue:
+        """An option of the kind of its default; one of a few words may be an amount that counts them from 0."""
+        match default:
+            case None:
                 return self._input(node, inputs, "unit")
-            case _:
-                return self.values.integer(node)
+            case str():
+                known = tuple(str(word) for word in words)
+                if isinstance(node, Scalar) and node.text in known:
+                    return node.text
+                amount = self._amount(node) if isinstance(node, Scalar) and set(self.params) & names_in(node) else None
+                if amount is not None and 0 <= amount < len(known):
+                    return known[amount]
+                return self.values.choice(node, known, "choice") if known else self.values.scalar(node, "a name").text
+            case float():
+                return self._share(node)
+            case int():
+                return self._whole(node, 0)
 
     def _input(self, node: Node, inputs: tuple[Input, ...], per: str) -> str:
         known = [one.name for one in inputs if one.per == per]
@@ -184,26 +197,40 @@ class Choosing:
         first, last = (self._whole(keys[name], 0) if name in keys else 0 for name in ("first", "last"))
         return Always(first, last, self._switch(keys["own"]) if "own" in keys else False)
 
-    def _param(self, node: Node) -> int | None:
-        return self.params.get(node.text) if isinstance(node, Scalar) else None
+    def _amount(self, node: Node) -> int | None:
+        """The value of an expression over parameters; None where a plain value stands."""
+        if not isinstance(node, Scalar) or not node.plain or not any(letter.isalpha() for letter in node.text):
+            return None
+        if node.text in ("true", "false"):
+            return None
+        operand, faults = read_expression(node.text, Scope(self.params), "this amount")
+        self.values.faults += [within(self.origin, node, fault) for fault in faults]
+        if not faults and (operand.reach is None or not operand.fixed):
+            self.values.fault(node, "an amount is a number, or an expression of numbers and params")
+        return operand.reach.low if operand.reach is not None else 1
 
     def _whole(self, node: Node, least: int) -> int:
-        """An integer or a parameter, `least` or more."""
-        param = self._param(node)
-        value = self.values.integer(node) if param is None else param
+        """An integer or an amount, `least` or more."""
+        amount = self._amount(node)
+        value = self.values.integer(node) if amount is None else amount
         if value < least:
             self.values.fault(node, f"this must be {least} or more, and it is {value}")
         return max(value, least)
 
     def _share(self, node: Node) -> float:
-        """A number, or a parameter that counts thousandths."""
-        param = self._param(node)
-        return self.values.number(node) if param is None else param / THOUSANDTHS
+        """A number, or an amount that counts thousandths."""
+        amount = self._amount(node)
+        return self.values.number(node) if amount is None else amount / THOUSANDTHS
 
     def _switch(self, node: Node) -> bool:
-        """true or false, or a parameter that is not 0."""
-        param = self._param(node)
-        return self.values.switch(node) if param is None else param != 0
+        """true or false, or an amount that is not 0."""
+        amount = self._amount(node)
+        return self.values.switch(node) if amount is None else amount != 0
+
+
+def names_in(node: Scalar) -> set[str]:
+    """The words of a text."""
+    return set(re.findall(r"\w+", node.text))
 
 
 def asked_for(values: Values, mask: BoolExpr, params: Mapping[str, int], place: Node) -> Mapping[str, Geometry]:

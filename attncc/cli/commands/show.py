@@ -118,15 +118,15 @@ def _plan(request: Request) -> str:
     """The plan of the kernel that would serve the call, with the built-in schedule."""
     hardware = target_or_host(request.target)
     backend = compiler.backend_of(hardware)
-    phase = backend.phase(request.shape)
-    schedule = backend.space(request.operands, phase, hardware).default()
+    phase = backend.phase(request.shape, request.pattern.grain())
+    schedule = backend.space(request.operands, phase, hardware, request.pattern.grain()).default()
     return describe(passes.run(request.pattern, backend.tiling(phase, schedule)))
 
 
 def _source(request: Request, hardware: DeviceModel) -> KernelSource:
     backend = compiler.backend_of(hardware)
-    phase = backend.phase(request.shape)
-    schedule = backend.space(request.operands, phase, hardware).default()
+    phase = backend.phase(request.shape, request.pattern.grain())
+    schedule = backend.space(request.operands, phase, hardware, request.pattern.grain()).default()
     return compiler.source(request.pattern, request.operands, phase, schedule, compiler.BACKEND[hardware.kind])
 
 

@@ -1,0 +1,270 @@
+"""What does the dispatcher of PyTorch call for operators whose patterns choose keys or take inputs?
+
+Four operators: one that chooses, one that attends with what was chosen, its backward, and the one that users call,
+which is the first two. So a choice can be kept, and is made once for both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias, cast
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from attncc import check, giving
+from attncc.calls import Attend, State, attend
+from attncc.dispatch import AUTOCAST, DEVICES, TAGS, Gradients
+from attncc.lists import Given, RowLists
+from attncc.ref import plain
+from attncc.spec.lower import lower
+from attncc.spec.schema import PatternSpec
+
+CALLED = (
+    "{name}(Tensor query, Tensor key, Tensor value{params}, *{inputs}, float? scale=None) -> (Tensor out, Tensor lse)"
+)
+SELECT = "{name}_select(Tensor query, Tensor key, Tensor[] inputs{params}, *, float? scale=None) -> Tensor[]"
+FORWARD = (
+    "{name}_given(Tensor query, Tensor key, Tensor value, Tensor[] lists, Tensor[] inputs{params}, *, "
+    "float? scale=None) -> (Tensor out, Tensor lse)"
+)
+BACKWARD = (
+    "{name}_given_backward(Tensor grad_out, Tensor? grad_lse, Tensor query, Tensor key, Tensor value, Tensor lse, "
+    "Tensor[] lists, Tensor[] inputs{params}, *, float? scale=None) "
+    "-> (Tensor grad_query, Tensor grad_key, Tensor grad_value)"
+)
+
+#: The tensors of the sets of a pattern, four for each, in the order of its file.
+Lists: TypeAlias = Sequence[Tensor]
+
+
+class GivenOperator:
+    """The kernels of the operators of one pattern with sets or inputs, by dispatch key."""
+
+    def __init__(self, spec: PatternSpec, library: torch.library.Library, name: str) -> None:
+        self.spec = spec
+        self._default = attend(lower(spec))
+        self._others: dict[tuple[int, ...], Attend] = {}
+        self.inputs = tuple(one.name for one in self._default.pattern.inputs)
+        self.sets = tuple(self._default.pattern.geometry())
+        self._define(library, name)
+        ops = torch.ops.attncc
+        self.overload: torch._ops.OpOverload = getattr(ops, name).default
+        self.select_overload: torch._ops.OpOverload = getattr(ops, f"{name}_select").default
+        self.given_overload: torch._ops.OpOverload = getattr(ops, f"{name}_given").default
+        self.backward_overload: torch._ops.OpOverload = getattr(ops, f"{name}_given_backward").default
+
+    def bound(self, params: tuple[int, ...]) -> Attend:
+        """The pattern with these parameters in force. Raises BadParameter."""
+        if not params:
+            return self._default
+        if params not in self._others:
+            named = zip(self.spec.defaults(), params, strict=False)
+            self._others[params] = attend(lower(self.spec, dict(named)))
+        return self._others[params]
+
+    def called(
+        self, query: Tensor, key: Tensor, value: Tensor, *params: int, scale: float | None = None, **inputs: Tensor
+    ) -> State:
+        given = [inputs[name] for name in self.inputs]
+        lists = self.select_overload(query.detach(), key.detach(), given, *params, scale=scale)
+        return cast(State, self.given_overload(query, key, value, lists, given, *params, scale=scale))
+
+    def select(
+        self, query: Tensor, key: Tensor, inputs: Sequence[Tensor], *params: int, scale: float | None = None
+    ) -> list[Tensor]:
+        pattern, named = self.bound(params).pattern, self.named(inputs)
+        check.sizes(query, key, key)
+        giving.check_inputs(pattern, query, key, named)
+        found = giving.chosen(pattern, query, key, check.scale_of(scale, query), named)
+        return flattened([found[name] for name in self.sets])
+
+    def select_fake(
+        self, query: Tensor, key: Tensor, inputs: Sequence[Tensor], *params: int, scale: float | None = None
+    ) -> list[Tensor]:
+        # How long a pool is, and how many heads share a row, shows only when the scores are there.
+        entries, heads, rows = (torch.library.get_ctx().new_dynamic_size() for _ in range(3))
+        fresh = query.new_empty
+        found: list[Tensor] = []
+        for _ in self.sets:
+            count = (query.shape[0], heads, rows)
+            found += [fresh(entries, dtype=torch.int32), fresh(count, dtype=torch.int64)]
+            found += [fresh(count, dtype=torch.int32), fresh((), dtype=torch.bool)]
+        return found
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        lists: Lists,
+        inputs: Sequence[Tensor],
+        *params: int,
+        scale: float | None = None,
+    ) -> State:
+        bound = self.bound(params)
+        return bound(query, key, value, scale, self.given(bound, query, key, lists, inputs))
+
+    def forward_fake(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        lists: Lists,
+        inputs: Sequence[Tensor],
+        *params: int,
+        scale: float | None = None,
+    ) -> State:
+        self.bound(params)
+        check.arguments(query, key, value)
+        return query.new_empty(query.shape), query.new_empty(query.shape[:3], dtype=torch.float32)
+
+    def forward_autograd(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        lists: Lists,
+        inputs: Sequence[Tensor],
+        *params: int,
+        scale: float | None = None,
+    ) -> State:
+        if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad):
+            return derive(self, query, key, value, scale, params, len(lists), *lists, *inputs)
+        with torch._C._AutoDispatchBelowAutograd():
+            return cast(State, self.given_overload(query, key, value, lists, inputs, *params, scale=scale))
+
+    def forward_autocast(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        lists: Lists,
+        inputs: Sequence[Tensor],
+        *params: int,
+        scale: float | None = None,
+    ) -> State:
+        dtype = torch.get_autocast_dtype(query.device.type)
+        narrow = (tensor.to(dtype) if tensor.dtype in check.DTYPE_NAMES else tensor for tensor in (query, key, value))
+        with torch._C._ExcludeDispatchKeyGuard(AUTOCAST):
+            return cast(State, self.given_overload(*narrow, lists, inputs, *params, scale=scale))
+
+    def backward(
+        self,
+        grad_out: Tensor,
+        grad_lse: Tensor | None,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        lse: Tensor,
+        lists: Lists,
+        inputs: Sequence[Tensor],
+        *params: int,
+        scale: float | None = None,
+    ) -> Gradients:
+        bound, factor = self.bound(params), check.scale_of(scale, query)
+        given = self.given(bound, query, key, lists, inputs)
+        with torch._C._AutoDispatchBelowAutograd():
+            return plain.backward(bound.pattern, grad_out, grad_lse, query, key, value, lse, factor, given)
+
+    def backward_fake(
+        self,
+        grad_out: Tensor,
+        grad_lse: Tensor | None,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        lse: Tensor,
+        lists: Lists,
+        inputs: Sequence[Tensor],
+        *params: int,
+        scale: float | None = None,
+    ) -> Gradients:
+        return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
+
+    def backward_autograd(self, *arguments: Tensor | Lists | int | None, scale: float | None = None) -> Gradients:
+        with torch._C._AutoDispatchBelowAutograd():
+            return cast(Gradients, self.backward_overload(*arguments, scale=scale))
+
+    def given(self, bound: Attend, query: Tensor, key: Tensor, lists: Lists, inputs: Sequence[Tensor]) -> Given:
+        named = self.named(inputs)
+        giving.check_inputs(bound.pattern, query, key, named)
+        found = dict(zip(self.sets, unflattened(lists), strict=True))
+        giving.check_lists(bound.pattern, query, key, found)
+        return giving.given(bound.pattern, found, named, query.shape[2], key.shape[2])
+
+    def named(self, inputs: Sequence[Tensor]) -> Mapping[str, Tensor]:
+        return dict(zip(self.inputs, inputs, strict=True))
+
+    def _define(self, library: torch.library.Library, name: str) -> None:
+        params = "".join(f", int {param}={value}" for param, value in self.spec.defaults().items())
+        inputs = "".join(f", Tensor {one}" for one in self.inputs)
+        for schema in (CALLED, SELECT, FORWARD, BACKWARD):
+            library.define(schema.format(name=name, params=params, inputs=inputs), tags=TAGS)
+        library.impl(name, self.called, "CompositeImplicitAutograd")
+        for device in DEVICES:
+            library.impl(f"{name}_select", self.select, device)
+            library.impl(f"{name}_given", self.forward, device)
+            library.impl(f"{name}_given", self.forward_autocast, f"Autocast{device}")
+            library.impl(f"{name}_given_backward", self.backward, device)
+        library.impl(f"{name}_given", self.forward_autograd, "Autograd")
+        library.impl(f"{name}_given_backward", self.backward_autograd, "Autograd")
+        torch.library.register_fake(f"attncc::{name}_select", self.select_fake, lib=library)
+        torch.library.register_fake(f"attncc::{name}_given", self.forward_fake, lib=library)
+        torch.library.register_fake(f"attncc::{name}_given_backward", self.backward_fake, lib=library)
+
+
+def flattened(lists: Sequence[RowLists]) -> list[Tensor]:
+    """The tensors of lists, four for each."""
+    return [part for one in lists for part in (one.entries, one.start, one.count, one.overflow)]
+
+
+def unflattened(tensors: Sequence[Tensor]) -> list[RowLists]:
+    """The lists whose tensors these are."""
+    return [RowLists(*tensors[at : at + 4]) for at in range(0, len(tensors), 4)]
+
+
+class _Saved(FunctionCtx):
+    """What a forward pass leaves for its backward pass."""
+
+    saved_tensors: tuple[Tensor, ...]
+    operator: GivenOperator
+    scale: float | None
+    params: tuple[int, ...]
+    lists: int
+
+
+class _Derive(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: _Saved,
+        operator: GivenOperator,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        scale: float | None,
+        params: tuple[int, ...],
+        count: int,
+        *rest: Tensor,
+    ) -> State:
+        with torch._C._AutoDispatchBelowAutograd():
+            out, lse = operator.given_overload(query, key, value, rest[:count], rest[count:], *params, scale=scale)
+        ctx.save_for_backward(query, key, value, lse, *rest)
+        ctx.set_materialize_grads(False)
+        ctx.operator, ctx.scale, ctx.params, ctx.lists = operator, scale, params, count
+        return out, lse
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: _Saved, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
+        query, key, value, lse, *rest = ctx.saved_tensors
+        given = torch.zeros_like(query) if grad_out is None else grad_out
+        lists, inputs = rest[: ctx.lists], rest[ctx.lists :]
+        derive = ctx.operator.backward_overload
+        found = derive(given, grad_lse, query, key, value, lse, lists, inputs, *ctx.params, scale=ctx.scale)
+        return None, *found, None, None, None, *(None for _ in rest)
+
+
+#: `apply` has no types of its own.
+derive = cast(Callable[..., State], _Derive.apply)
