@@ -31,8 +31,9 @@ def select(
 ) -> RowLists:
     """The lists that `selection` chooses for a call; see `Call` for its tensors.
 
-    With a `capacity` the pool has exactly so many entries, and lists that need more are cut and marked. Without it, there
-    is room for all: on the CPU without waste; elsewhere as many as the rule can take, since the host does not wait.
+    With a `capacity` the pool has exactly so many entries, and lists that need more are cut and marked. Without it,
+    there is room for all: on the CPU without waste; elsewhere as many as the rule can take, since the host does not
+    wait.
     """
     call = Call(query, key, scale, selection.geometry, selection.causal, dict(selection.options), inputs)
     with torch.no_grad():

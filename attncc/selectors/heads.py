@@ -28,9 +28,9 @@ def together(scores: Tensor, heads: Heads, kv_heads: int) -> Tensor:
         case "each":
             return scores
         case "group_max":
-            return scores.unflatten(1, (kv_heads, -1)).amax(2)
+            return _grouped(scores, kv_heads).amax(2)
         case "group_sum":
-            return scores.unflatten(1, (kv_heads, -1)).sum(2)
+            return _grouped(scores, kv_heads).sum(2)
         case "all_max":
             return scores.amax(1, keepdim=True)
         case "all_sum":
@@ -41,4 +41,9 @@ def together(scores: Tensor, heads: Heads, kv_heads: int) -> Tensor:
 
 def largest(per_head: Tensor, heads: Heads, kv_heads: int) -> Tensor:
     """A number per query head, [q_heads], as one per list head: the largest of those that share a choice."""
-    return per_head.unflatten(0, (list_heads(heads, per_head.shape[0], kv_heads), -1)).amax(1)
+    return per_head.view(list_heads(heads, per_head.shape[0], kv_heads), -1).amax(1)
+
+
+def _grouped(scores: Tensor, kv_heads: int) -> Tensor:
+    batch, q_heads, rows, units = scores.shape
+    return scores.view(batch, kv_heads, q_heads // kv_heads, rows, units)

@@ -38,7 +38,8 @@ def fitted(lists: RowLists, capacity: int) -> RowLists:
     source = (torch.arange(capacity, device=row.device) + shift[row]) * used
     pool = lists.entries if lists.entries.shape[0] else lists.entries.new_zeros(1)
     shape = lists.count.shape
-    return RowLists(pool[source], start.view(shape), kept.int().view(shape), lists.overflow | (stop[-1] > capacity))
+    overflow = lists.overflow | (stop[-1] > capacity)
+    return RowLists(pool[source], start.view(shape), kept.int().view(shape), overflow)
 
 
 def shifted(lists: RowLists, by: int) -> RowLists:
@@ -49,7 +50,8 @@ def shifted(lists: RowLists, by: int) -> RowLists:
 def widened(chosen: Tensor, widen: int) -> Tensor:
     """The offsets of chosen distances: bool [..., kv_len + widen - 1] from bool [..., kv_len].
 
-    Place i stands for the entry e = i - (kv_len - 1) of a list of distances; a distance d sets e = -d, ..., -d + widen - 1.
+    Place i stands for the entry e = i - (kv_len - 1) of a list of distances; a distance d sets e = -d, ...,
+    -d + widen - 1.
     """
     many = torch.nn.functional.pad(chosen.flip(-1), (widen, widen - 1)).cumsum(-1, dtype=torch.int32)
     return many[..., widen:] > many[..., :-widen]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import assert_never
 
 import torch
@@ -26,13 +27,12 @@ def plain_select(
     groups = _groups(selection.heads, query.shape[1], key.shape[1])
     score = torch.stack([_together(each[:, list(group)], selection.heads) for group in groups], 1)
     chosen = torch.zeros(score.shape, dtype=torch.bool)
-    for batch, head, row in (
-        (b, h, r) for b in range(score.shape[0]) for h in range(score.shape[1]) for r in call.rows
-    ):
-        at = (batch, head, row - call.rows.start)
+    for batch, head, at in product(*map(range, score.shape[:3])):
+        row = call.rows[at]
         rule = _with_count(selection.rule, groups[head], inputs)
-        for unit in _take(score[at].tolist(), _reachable(call, row), _forced(selection, call, row), rule):
-            chosen[(*at, unit)] = True
+        values = score[batch, head, at].tolist()
+        for unit in _take(values, _reachable(call, row), _forced(selection, call, row), rule):
+            chosen[batch, head, at, unit] = True
     return chosen if selection.geometry.step is None else _offsets(chosen, selection.widen)
 
 
@@ -104,7 +104,7 @@ def _take(score: Sequence[float], reachable: list[int], forced: set[int], rule: 
 
 def _fewest(scores: list[float], share: float) -> int:
     """How many of the first scores it takes to reach `share` of their sum."""
-    known = [score if score > -torch.inf else 0.0 for score in scores]
+    known = [max(score, 0.0) for score in scores]
     wanted, so_far, count = share * sum(known), 0.0, 0
     while count < len(known) and so_far < wanted:
         so_far += known[count]

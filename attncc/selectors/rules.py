@@ -15,9 +15,9 @@ LARGEST = torch.finfo(torch.float32).max
 def taken(score: Tensor, reachable: Tensor, forced: Tensor, rule: Rule, count: Tensor | None) -> Tensor:
     """bool [batch, heads, rows, units]: what `rule` takes, and the forced units.
 
-    score is float32 [batch, heads, rows, units]; reachable, int64 [rows], says how many units a row chooses from, forced
-    is bool [rows, units]. `count` is that of Top per head, [heads], if it is an input. Units with a score of minus
-    infinity, or NaN, are taken only if forced.
+    score is float32 [batch, heads, rows, units]; reachable, int64 [rows], says how many units a row chooses from;
+    forced is bool [rows, units]. `count` is that of Top per head, [heads], if it is an input. Units with a score of
+    minus infinity, or NaN, are taken only if forced.
     """
     unit = torch.arange(score.shape[-1], device=score.device)
     known = score.nan_to_num(nan=-torch.inf, posinf=LARGEST, neginf=-torch.inf)
@@ -58,14 +58,14 @@ def _cut(rank: Tensor, least: Tensor, count: Tensor | int) -> Tensor:
     """`count` units with a rank of at least `least`, the smallest of them; of those equal to it, the first ones."""
     above, tied = rank > least, rank == least
     left = count - above.sum(-1, keepdim=True)
-    return (above & (left >= 0)) | (tied & (tied.cumsum(-1, dtype=torch.int32) <= left))
+    return above | (tied & (tied.cumsum(-1, dtype=torch.int32) <= left))
 
 
 def _mass(score: Tensor, rank: Tensor, rule: Mass) -> tuple[Tensor, Tensor]:
     """(ranks in descending order, how many of them to take), the scores of forced units counted first."""
     order = rank.sort(-1, descending=True)
     eligible = order.values > -torch.inf
-    share = score.gather(-1, order.indices).where(eligible, 0.0).cumsum(-1, dtype=torch.float64)
+    share = score.gather(-1, order.indices).clamp_(min=0.0).where(eligible, 0.0).cumsum(-1, dtype=torch.float64)
     before = torch.nn.functional.pad(share[..., :-1], (1, 0))
     count = (eligible & (before < rule.share * share[..., -1:])).sum(-1, keepdim=True)
     return order.values, count.clamp(rule.least, rule.most)
