@@ -286,6 +286,16 @@ class BadScale(AttnccError):
         super().__init__(f"scale is {scale}; it must be a finite number, or None for head_dim ** -0.5")
 
 
+class MaskTooIntricate(AttnccError):
+    """A mask whose sets and inputs cannot be taken apart into loops."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the mask joins sets and inputs in too many ways; write it as a few terms joined by 'or', each with at "
+            "most one set and comparisons of inputs"
+        )
+
+
 class UnknownInput(AttnccError):
     """A call passes an input that the pattern does not declare."""
 

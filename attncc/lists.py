@@ -20,8 +20,8 @@ class RowLists:
     Sets of keys: an entry u stands for the keys u * size .. u * size + size - 1 (see Geometry); those from kv_len on do
     not exist. Row r is row block (kv_len - q_len) // rows + r of absolute positions; there is one row if all queries
     share the choice.
-    Sets of distances: an entry e stands for the key q // step * step + e, so it is a distance with its sign changed, and
-    keys ascend; there is one row.
+    Sets of distances: an entry e stands for the key q // step * step + e, so it is a distance with its sign changed,
+    and keys ascend; there is one row.
 
     `overflow` is a bool of no dimension: true if an entry had no room. Such lists are shorter than they should be.
     """

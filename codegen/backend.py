@@ -22,9 +22,7 @@ class Backend(Protocol):
         """Which kind of kernel serves calls of this shape, for a pattern of this `grain` (see `Pattern.grain`)."""
         ...
 
-    def space(
-        self, operands: Operands, phase: Phase, device: DeviceModel, grain: int | None = None
-    ) -> SearchSpace:
+    def space(self, operands: Operands, phase: Phase, device: DeviceModel, grain: int | None = None) -> SearchSpace:
         """All schedules worth a trial; its default is the built-in schedule. Tiles hold a divisor of `grain` rows."""
         ...
 

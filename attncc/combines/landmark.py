@@ -1,9 +1,9 @@
 """landmark: the last key of every block of keys is a landmark, whose weight gates its block (arXiv 2305.16300).
 
-For a query in block b, the keys of b before its landmark and the landmarks of the blocks before b share one softmax. The
-weight of a landmark is then handed on to the other keys of its block by a softmax of their own; the landmark itself has
-weight 0, and so has that of block b. Blocks whose landmark the mask leaves out take no part; of the blocks before b the
-mask keeps all keys or none.
+For a query in block b, the keys of b before its landmark and the landmarks of the blocks before b share one softmax.
+The weight of a landmark is then handed on to the other keys of its block by a softmax of their own; the landmark itself
+has weight 0, and so has that of block b. Blocks whose landmark the mask leaves out take no part; of the blocks before b
+the mask keeps all keys or none.
 """
 
 from __future__ import annotations

@@ -50,9 +50,7 @@ class Rule(Protocol):
     OPTIONS: Mapping[str, OptionKind]
     TRITON: TritonText
 
-    def weights(
-        self, score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]
-    ) -> tuple[Tensor, Tensor]:
+    def weights(self, score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]) -> tuple[Tensor, Tensor]:
         """(weight, lse): the share of each key in its row, like `score`, and the logarithm of each row's normalizer.
 
         score is [batch, q_heads, rows, keys], -inf for pairs that the mask leaves out, of any float type, for the

@@ -187,7 +187,9 @@ def parts(expr: Expr) -> Iterator[Expr]:
 def names(expr: Expr) -> frozenset[str]:
     """The variables and parameters that `expr` mentions; positions that inputs are asked for count too."""
     found = (part.position if isinstance(part, Attribute) else part for part in parts(expr))
-    return frozenset(part if isinstance(part, str) else part.name for part in found if isinstance(part, str | Var | Param))
+    return frozenset(
+        part if isinstance(part, str) else part.name for part in found if isinstance(part, str | Var | Param)
+    )
 
 
 def given(expr: Expr) -> bool:

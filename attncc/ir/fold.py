@@ -38,7 +38,8 @@ OPPOSITE: Mapping[Relation, Relation] = {"<": ">=", "<=": ">", "==": "!=", "!=":
 
 
 def fold(expr: BoolExpr) -> BoolExpr:
-    """An equal expression with `not` before memberships only, without operations on two literals, without idle `true` and `false`."""
+    """An equal expression with `not` before memberships only, without operations on two literals, without idle `true`
+    and `false`."""
     match expr:
         case Bool():
             return expr

@@ -86,8 +86,8 @@ class Selection:
 
     `score` names a file of `attncc.selectors`, `options` are its options, all of them. Where `causal`, a row block
     chooses among units that begin at or before its last position; else among all. A set of distances is widened before
-    it is asked: with d, it holds d - 1, ..., d - widen + 1 too, so that a tile of `widen` rows sees what any of its rows
-    sees.
+    it is asked: with d, it holds d - 1, ..., d - widen + 1 too, so that a tile of `widen` rows sees what any of its
+    rows sees.
     """
 
     name: str

@@ -70,10 +70,9 @@ def _print(expr: Expr) -> tuple[str, int]:
             return f"{text(then, OR)} if {text(condition, OR)} else {text(orelse, SELECT)}", SELECT
         case Compare(relation, left, right):
             return f"{text(left, SUM)} {relation} {text(right, SUM)}", COMPARE
-        case Member(name, None, unit):
-            return f"{text(unit, SUM)} in {name}", COMPARE
         case Member(name, row, unit):
-            return f"({text(row)}, {text(unit)}) in {name}", COMPARE
+            asked = text(unit, SUM) if row is None else f"({text(row)}, {text(unit)})"
+            return f"{asked} in {name}", COMPARE
         case And(left, right):
             return f"{text(left, AND)} and {text(right, NOT)}", AND
         case Or(left, right):

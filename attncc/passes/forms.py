@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import islpy as isl
 
 from attncc.ir.expr import And, BoolExpr, Compare, Expr, FloorDiv, Int, IntExpr, Mod, Mul, Or, Param, children, names
 from attncc.ir.tile import Body, Branch, Run, Strips
 from attncc.passes.nest import Uneven
-from attncc.passes.tiles import Form, cover, tiles
+from attncc.passes.tiles import Form, cover
 
 #: Loops that cost at most this much are taken at once; longer ones are compared with the other forms.
 SHORT = 7
@@ -27,14 +27,23 @@ STEPS, ALIGNED_STEPS = 300_000, 2_000_000
 MOST_PIECES = 100
 
 
-def chosen(mask: BoolExpr, params: Mapping[str, int], block_m: int, block_n: int) -> tuple[Form, Body] | None:
-    """The first form with short loops, else the one with the shortest; None when no form suits the mask."""
+#: The loops of a mask in some form, for some values of its parameters; raises Uneven or isl.Error if it does not suit.
+Write = Callable[[Mapping[str, int], "Form"], Body]
+
+
+def chosen(
+    mask: BoolExpr, params: Mapping[str, int], block_m: int, write: Write, aligned: bool | None = None
+) -> tuple[Form, Body] | None:
+    """The first form with short loops, else the one with the shortest; None when no form suits the mask. `aligned` asks
+    for forms of one kind."""
     found: list[tuple[Form, Body]] = []
     if _hopeless(mask):
         return None
     for form in _forms(mask, params, block_m):
+        if aligned is not None and form.aligned != aligned:
+            continue
         try:
-            found.append((form, tiles(mask, params, block_m, block_n, form)))
+            found.append((form, write(params, form)))
         except (Uneven, isl.Error):
             continue
         if cost(found[-1][1]) <= SHORT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import islpy as isl
 
@@ -11,6 +12,7 @@ from attncc.ir.expr import (
     Abs,
     Add,
     And,
+    Attribute,
     Bool,
     BoolExpr,
     Compare,
@@ -18,6 +20,7 @@ from attncc.ir.expr import (
     FloorDiv,
     Int,
     IntExpr,
+    Member,
     Mod,
     Mul,
     Neg,
@@ -111,8 +114,8 @@ def _bounds(body: Body, change: Change) -> Body:
 
 def _node(node: Node, change: Change) -> Node:
     match node:
-        case Run(first, stop, mask, bounded, joined):
-            return Run(change(first), change(stop), mask, bounded, joined)
+        case Run(first, stop):
+            return replace(node, first=change(first), stop=change(stop))
         case Strips(lo, hi, step, body):
             return Strips(change(lo), change(hi), step, _bounds(body, change))
         case Branch(condition, then, orelse):
@@ -121,7 +124,7 @@ def _node(node: Node, change: Change) -> Node:
 
 def _truth(expr: BoolExpr, change: Change) -> BoolExpr:
     match expr:
-        case Bool():
+        case Bool() | Member():
             return expr
         case Compare(relation, left, right):
             return Compare(relation, change(left), change(right))
@@ -135,7 +138,7 @@ def _number(expr: IntExpr, rewrite: Rewrite) -> IntExpr:
     match expr:
         case Int(number):
             return rewrite(number)
-        case Var() | Param():
+        case Var() | Param() | Attribute():
             return expr
         case Neg(operand) | Abs(operand):
             return type(expr)(_number(operand, rewrite))

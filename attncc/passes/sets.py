@@ -11,6 +11,7 @@ from attncc.ir.expr import (
     Abs,
     Add,
     And,
+    Attribute,
     Bool,
     BoolExpr,
     Compare,
@@ -18,6 +19,7 @@ from attncc.ir.expr import (
     Int,
     IntExpr,
     Max,
+    Member,
     Min,
     Mod,
     Mul,
@@ -64,6 +66,8 @@ class Sets:
                 return self.points(left) | self.points(right)
             case Not(operand):
                 return self.points(operand).complement()
+            case Member():
+                raise AssertionError("sets chosen at run time are taken out of a mask before it is analysed")
             case _:
                 assert_never(expr)
 
@@ -109,6 +113,8 @@ class Sets:
                     .intersect_domain(test)
                     .union_add(self._value(orelse).intersect_domain(test.complement()))
                 )
+            case Attribute():
+                raise AssertionError("inputs are taken out of a mask before it is analysed")
             case _:
                 assert_never(expr)
 

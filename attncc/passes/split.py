@@ -12,6 +12,9 @@ from attncc.passes.sets import Sets
 
 IN_BOUNDS = Compare("<", Var("kv"), Var("kv_len"))
 
+#: What isl may spend on a question of yes or no, in its own steps.
+STEPS = 300_000
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -48,6 +51,13 @@ def touched(
     sizes, pairs = _tile(mask, block_m, aligned, steps)
     keep = Sets(pairs.get_space(), params).points(And(mask, IN_BOUNDS)) & pairs
     return sizes, _keys_of(keep.coalesce()).intersect_params(sizes.params())
+
+
+def possible(mask: BoolExpr, params: Mapping[str, int]) -> bool:
+    """Whether a mask over positions and sizes keeps any pair of any call. isl.Error where that takes too long."""
+    sizes, pairs = _tile(mask, 1, False, STEPS)
+    keep = Sets(pairs.get_space(), params).points(And(mask, IN_BOUNDS)) & pairs
+    return not keep.intersect_params(sizes.params()).is_empty()
 
 
 def _tile(mask: BoolExpr, block_m: int, aligned: bool, steps: int) -> tuple[isl.Set, isl.Set]:

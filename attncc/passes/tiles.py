@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import islpy as isl
 
-from attncc.ir.expr import STRIP, Add, And, BoolExpr, Compare, Int, IntExpr, Max, Min, Sub, Var, names
+from attncc.ir.expr import STRIP, TRUE, Add, And, BoolExpr, Compare, Int, IntExpr, Max, Min, Sub, Var, names
 from attncc.ir.tile import Body, Branch, Node, Run, Strips
 from attncc.passes.arrange import arrange
 from attncc.passes.nest import Choice, Interval, Nest, Repeat, Uneven
@@ -36,6 +36,13 @@ def tiles(mask: BoolExpr, params: Mapping[str, int], block_m: int, block_n: int,
     return _Runs(parts, block_n).body(
         arrange({FULL: parts.full, PARTIAL: parts.partial}, params, parts.sizes, form.strip, form.apart)
     )
+
+
+def unsplit(mask: BoolExpr, params: Mapping[str, int], block_m: int, form: Form) -> Body:
+    """The runs over the keys that some row sees, whether all rows see them or not; raises as `tiles` does."""
+    parts = split(mask, params, block_m, form.aligned, form.steps)
+    seen = replace(parts, full=parts.full - parts.full, partial=(parts.full | parts.partial).coalesce())
+    return _Runs(seen, 1).body(arrange({PARTIAL: seen.partial}, params, seen.sizes, form.strip, form.apart))
 
 
 def cover(mask: BoolExpr, params: Mapping[str, int], block_m: int, form: Form) -> Body:
@@ -97,7 +104,7 @@ class _Runs:
         mask = residual(self._parts.mask, context.coalesce(), self._parts.sets)
         kept = self._parts.sets.points(mask)
         assert (inside & kept).is_equal(inside & self._parts.keep), "what is left of the mask must decide like the mask"
-        return Run(interval.first, stop, mask, bounded, joined)
+        return Run(interval.first, stop, None if mask == TRUE else mask, bounded, joined)
 
     def _joins(self, full: Interval, partial: Interval) -> bool:
         """Whether the partial run begins where the full one ends, wherever the full one has a key."""

@@ -17,8 +17,8 @@ class Call:
     """One call whose units are scored.
 
     query is [batch, q_heads, q_len, head_dim], key [batch, kv_heads, kv_len, head_dim], of any float type and strides;
-    query row i has position kv_len - q_len + i. `scale` multiplies products, as in attention. `inputs` holds the tensors
-    that the options name. `positions` that begin after the last of a row block are not to be chosen where `causal`.
+    query row i has position kv_len - q_len + i. `scale` multiplies products, as in attention. `inputs` holds the
+    tensors that the options name. Units after the last position of a row block are not chosen where `causal`.
     """
 
     query: Tensor

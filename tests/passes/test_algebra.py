@@ -13,9 +13,10 @@ from attncc.ir.expr import Add, BoolExpr, Expr, FloorDiv, Int, IntExpr, Mod, Mul
 from attncc.ir.fold import fold
 from attncc.ir.linear import tidy
 from attncc.ir.text import text
-from attncc.ir.tile import TilePlan, Tiling
+from attncc.ir.tile import Body, TilePlan, Tiling
 from attncc.passes import run
-from attncc.passes.forms import chosen
+from attncc.passes.forms import Form, chosen
+from attncc.passes.tiles import tiles
 from attncc.ref.evaluate import Ints, number, truth
 from attncc.ref.interp import visits
 from attncc.spec import load, lower
@@ -73,7 +74,12 @@ def test_names_in_the_ends_change_no_end() -> None:
     for name in ("a_shape", "sliding_window", "duo_attention", "masformer", "tri_shape", "longformer"):
         pattern, tiling = lower.lower(load.find(name), {}), Tiling(64, 1)
         plan = run(pattern, tiling)
-        found = chosen(fold(pattern.mask), dict(pattern.params), 64, 1)
+        mask = fold(pattern.mask)
+
+        def write(params: Mapping[str, int], form: Form, mask: BoolExpr = mask) -> Body:
+            return tiles(mask, params, 64, 1, form)
+
+        found = chosen(mask, dict(pattern.params), 64, write)
         assert found is not None
         bare = TilePlan(pattern, tiling, plan.aligned, plan.note, found[1])
         for lengths in ((300, 300), (1, 5000), (130, 4500)):
