@@ -95,5 +95,10 @@ def kind(argument: str) -> Kind:
     return next((found for ending, found in KINDS if argument.endswith(ending)), "size")
 
 
+def declared(argument: str) -> str:
+    """The argument as the kernel declares it."""
+    return f"{argument}: tl.constexpr" if kind(argument) == "constant" else argument
+
+
 def _named(arguments: Sequence[str], ending: str) -> tuple[str, ...]:
     return tuple(name.removesuffix(f"_{ending}") for name in arguments if name.endswith(f"_{ending}"))
