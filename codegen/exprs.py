@@ -10,12 +10,14 @@ from attncc.ir.expr import (
     Abs,
     Add,
     And,
+    Attribute,
     Bool,
     Compare,
     Expr,
     FloorDiv,
     Int,
     Max,
+    Member,
     Min,
     Mod,
     Mul,
@@ -110,5 +112,7 @@ class Printer:
             case Not(operand):
                 sign, strength = lang.negation
                 return f"{sign}{self(operand, strength + 1)}", strength
+            case Attribute() | Member():
+                raise AssertionError("a backend prints itself what is known at run time only")
             case _:
                 assert_never(expr)

@@ -11,12 +11,52 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attncc.combines.rule import TritonText
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from attncc.combines.rule import Option, OptionKind
 
 OPTIONS: Mapping[str, OptionKind] = {"block": "int"}
+
+HAND_ON = '''\
+@triton.jit
+def hand_on(score, ahead, block: tl.constexpr):
+    """Scores of one block, in units of log 2, as one softmax over all blocks needs them; the landmark is its last key.
+
+    `ahead` says how far a row is ahead of the first key of the block. To rows of later blocks its keys share the
+    landmark's weight in the proportions of a softmax of their own; a row of the same block sees them as they are.
+    """
+    lane = tl.arange(0, score.shape[1])[None, :]
+    gate = tl.max(tl.where(lane == block - 1, score, float("-inf")), 1)
+    score = tl.where(lane < block - 1, score, float("-inf"))
+    most = tl.max(score, 1)
+    shift = tl.where(most == float("-inf"), 0.0, most)
+    mass = tl.sum(tl.exp2(score - shift[:, None]), 1)
+    share = gate - shift - tl.log2(tl.where(mass == 0.0, 1.0, mass))
+    handed = score + share[:, None]
+    return tl.where(ahead >= block, handed, tl.where(ahead >= 0, score, float("-inf")))
+'''
+
+TRITON = TritonText(
+    start="""\
+row_max = tl.full([BLOCK_M], float("-inf"), tl.float32)
+row_sum = tl.zeros([BLOCK_M], tl.float32)
+""",
+    step="""\
+score = hand_on(score * {factor}, q - start, LANDMARK_BLOCK)
+weight, rescale, row_max, row_sum = softmax_step(score, 1.0, row_max, row_sum)
+""",
+    carried="acc * rescale[:, None]",
+    total="""\
+# A row that has met no key gets 0, and -inf as its lse.
+total = tl.where(row_sum == 0.0, 1.0, row_sum)
+""",
+    lse="row_max * LN2 + tl.log(total)",
+    functions={"hand_on": HAND_ON},
+    unit="block",
+)
 
 
 def weights(score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]) -> tuple[Tensor, Tensor]:

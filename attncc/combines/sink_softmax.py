@@ -8,12 +8,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attncc.combines.rule import TritonText
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from attncc.combines.rule import Option, OptionKind
 
 OPTIONS: Mapping[str, OptionKind] = {"logit": "head"}
+
+TRITON = TritonText(
+    start="""\
+# The sink counts as a key that every row has met, without a value.
+row_max = tl.zeros([BLOCK_M], tl.float32) + logit * LOG2E
+row_sum = tl.full([BLOCK_M], 1.0, tl.float32)
+""",
+    step="weight, rescale, row_max, row_sum = softmax_step(score, {factor}, row_max, row_sum)",
+    carried="acc * rescale[:, None]",
+    total="total = tl.where(row_sum == 0.0, 1.0, row_sum)\n",
+    lse="row_max * LN2 + tl.log(total)",
+)
 
 
 def weights(score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]) -> tuple[Tensor, Tensor]:

@@ -8,12 +8,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attncc.combines.rule import TritonText
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from attncc.combines.rule import Option, OptionKind
 
 OPTIONS: Mapping[str, OptionKind] = {}
+
+SOFTPLUS = '''\
+@triton.jit
+def softplus(x):
+    """log(1 + exp(x * LN2)), exact to a few units in the last place however small it is; 0 at -inf.
+
+    With t = exp2(-|x|), log(1 + t) is 2 * artanh(t / (2 + t)), whose series is short: the argument is at most 1 / 3.
+    """
+    t = tl.exp2(-tl.abs(x))
+    y = t / (2.0 + t)
+    y2 = y * y
+    series = 1.0 / 3 + y2 * (1.0 / 5 + y2 * (1.0 / 7 + y2 * (1.0 / 9 + y2 * (1.0 / 11 + y2 * (1.0 / 13)))))
+    return tl.maximum(x, 0.0) * LN2 + 2.0 * y * (1.0 + y2 * series)
+'''
+
+TRITON = TritonText(
+    start="row_sum = tl.zeros([BLOCK_M], tl.float32)\n",
+    step="""\
+weight = softplus(score * {factor})
+row_sum += tl.sum(weight, 1)
+""",
+    carried="acc",
+    total="""\
+# A row that has met no key gets 0, and -inf as its lse.
+total = tl.where(row_sum == 0.0, 1.0, row_sum)
+""",
+    lse="tl.log(row_sum)",
+    functions={"softplus": SOFTPLUS},
+)
 
 
 def weights(score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]) -> tuple[Tensor, Tensor]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import torch
 import triton
 from triton.errors import TritonError
 
 from attncc.codegen.kernel import CompiledKernel, KernelSource
+from attncc.codegen.triton.arguments import kind
 from attncc.codegen.triton.launch import Launcher, options
 from attncc.codegen.triton.module import load
-from attncc.codegen.triton.program import arguments
 from attncc.device import DeviceModel
 from attncc.errors import CompilationFailed, NoGpu, NotCompilable
 from attncc.settings import cache_dir
+
+#: For what is compiled before the first call.
+TYPICAL_LEN = 4096
 
 
 def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
@@ -38,12 +43,24 @@ def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
 def _typical(launcher: Launcher) -> list[torch.dtype | int | float]:
     """Arguments like those of nearly every call: aligned pointers, strides that are multiples of 16."""
     element = getattr(torch, launcher.source.operands.dtype)
-    return [_value(name, element) for name in arguments(launcher.slopes)]
+    return [_value(name, element) for name in launcher.wanted.arguments()]
 
 
 def _value(argument: str, element: torch.dtype) -> torch.dtype | int | float:
-    if argument in ("lse_ptr", "slope_ptr"):
-        return torch.float32
-    if argument.endswith("_ptr"):
-        return element
-    return 1.0 if argument == "scale" else 4096
+    match kind(argument):
+        case "element":
+            return element
+        case "float32":
+            return torch.float32
+        case "int32":
+            return torch.int32
+        case "int64":
+            return torch.int64
+        case "size":
+            return TYPICAL_LEN
+        case "constant":
+            return TYPICAL_LEN.bit_length()
+        case "scale":
+            return 1.0
+        case unknown:
+            assert_never(unknown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from attncc.codegen.kernel import Phase
@@ -48,6 +48,15 @@ def default(operands: Operands, phase: Phase, arch: str) -> Mapping[str, KnobVal
     *sizes, loads = next(choice for most, choice in choices.items() if head_block(operands.head_dim) <= most)
     names = ("BLOCK_M", "BLOCK_N", "num_warps", "num_stages")
     return {**dict(zip(names, sizes, strict=True)), "loads": loads if describable(operands, arch) else "pointer"}
+
+
+def fitted(chosen: Mapping[str, KnobValue], phase: Phase, heights: Sequence[int]) -> Mapping[str, KnobValue]:
+    """The choice for tiles that can only be so high: single positions in a decode, else the highest that is no higher
+    than the chosen one."""
+    block_m = chosen["BLOCK_M"]
+    assert isinstance(block_m, int), "BLOCK_M is a number"
+    height = heights[0] if phase == "decode" else max((side for side in heights if side <= block_m), default=heights[0])
+    return {**chosen, "BLOCK_M": height}
 
 
 def describable(operands: Operands, arch: str) -> bool:

@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from attncc.codegen.header import header_lines
 from attncc.codegen.kernel import KernelSource, Phase
 from attncc.codegen.triton.exprs import NUMBERS, TILES, TritonPrinter
 from attncc.codegen.triton.functions import FUNCTIONS
-from attncc.codegen.triton.loops import TileText
-from attncc.codegen.triton.program import program
+from attncc.codegen.triton.arguments import Wanted
+from attncc.codegen.triton.lists import constants
+from attncc.codegen.triton.program import Program, mentioned
+from attncc.codegen.triton.rows import LAYOUT, head_rows, tile_rows
+from attncc.codegen.triton.score import sloped
+from attncc.codegen.triton.tile import TileText
+from attncc.combines.rule import rules
+from attncc.ir.expr import Attribute, Member, parts
 from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import TilePlan
 
-LAYOUT = """\
-query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
-with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.
-The grid is (query tiles, q_heads, batch). Query tiles are aligned to absolute positions, which end at kv_len;
-there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them, and program 0 has the last.
+#: Products need so many rows.
+LEAST_ROWS = 16
+
+LISTS = """\
+Of each list, row [batch or 1, list head, row block] has count entries from start on; they ascend. Batch strides are 0
+for one batch.
 """
+TOKENS = "Tokens are int32 [batch or 1, heads, kv_len] with a contiguous last dimension.\n"
 
 
 def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> KernelSource:
     """The module as text. It holds one kernel, named `<pattern>_forward`, and the functions that it calls."""
     entry = f"{plan.pattern.name}_forward"
-    constants = _constants(plan, operands)
-    kernel = program(plan, _tile_text(plan, operands, schedule), entry)
-    functions = [text for name, text in FUNCTIONS.items() if f"{name}(" in kernel]
+    made = _program(plan, operands, schedule)
+    kernel = made.text(entry)
+    functions = [text for name, text in (FUNCTIONS | made.tile.combine.functions).items() if _calls(kernel, name)]
     code = "\n\n".join([*functions, kernel])
     used = set(re.findall(r"[A-Z]\w+", code))
-    lines = [f"{name} = tl.constexpr({value})" for name, value in constants.items() if name in used]
-    header = "\n".join(header_lines(plan, operands, phase, schedule, "triton", LAYOUT.splitlines()))
+    lines = [f"{name} = tl.constexpr({value})" for name, value in _constants(plan, operands).items() if name in used]
+    layout = LAYOUT + made.rows.grid + LISTS * bool(made.wanted.lists) + TOKENS * bool(made.wanted.tokens)
+    header = "\n".join(header_lines(plan, operands, phase, schedule, "triton", layout.splitlines()))
     preamble = "\n".join([f'"""{header}', '"""', "", "import triton", "import triton.language as tl", "", *lines])
     return KernelSource("triton", plan.pattern.name, operands, phase, schedule, entry, f"{preamble}\n\n\n{code}")
 
@@ -41,16 +50,54 @@ def head_block(head_dim: int) -> int:
     return max(16, 1 << (head_dim - 1).bit_length())
 
 
+def _program(plan: TilePlan, operands: Operands, schedule: Schedule) -> Program:
+    pattern, tile = plan.pattern, _tile_text(plan, operands, schedule)
+    single = plan.tiling.block_m == 1
+    grouped = single and _shared(plan)
+    rows = head_rows(grouped) if single else tile_rows(plan.aligned)
+    conditions = [part for run in plan.runs() for part in (run.only, run.mask) if part is not None]
+    found = {type(part): part for condition in conditions for part in parts(condition)}
+    attributes = {part.name for condition in conditions for part in parts(condition) if isinstance(part, Attribute)}
+    inputs = tuple((option, name) for option, name in pattern.combine.options if isinstance(name, str))
+    wanted = Wanted(
+        sloped(pattern.score),
+        tuple(tile.lists),
+        tuple(sorted(attributes)),
+        tuple(sorted({name for _, name in inputs})),
+        Member in found,
+        grouped,
+    )
+    return Program(plan, rows, tile, wanted, inputs)
+
+
+def _shared(plan: TilePlan) -> bool:
+    """Whether the heads of a KV head surely visit the same keys at a position. Of what is given, nobody knows."""
+    chosen = {selection.name for selection in plan.pattern.selections if selection.heads != "each"}
+    given_to_each = any(one.per != "head" for one in plan.pattern.inputs)
+    return not given_to_each and "head" not in mentioned(plan.body) and all(one.name in chosen for one in plan.lists)
+
+
 def _tile_text(plan: TilePlan, operands: Operands, schedule: Schedule) -> TileText:
-    params = dict(plan.pattern.params)
+    params, pattern = dict(plan.pattern.params), plan.pattern
+    lists = {one.name: one.geometry for one in plan.lists}
+    combine = rules()[pattern.combine.rule].TRITON
+    unit = None if combine.unit is None else option_constant(pattern.combine.rule, combine.unit)
+    own = _own_constants(plan, operands)
+    for one in plan.lists:
+        grain = one.geometry.grain
+        assert grain is None or grain % plan.tiling.block_m == 0, f"all rows of a tile share their row of {one.name}"
 
     def name(word: str) -> str:
-        return _constant(word) if word in params else word
+        return _constant(word, own) if word in params else word
 
     return TileText(
-        numbers=TritonPrinter(NUMBERS, name, params),
-        tiles=TritonPrinter(TILES, name, params),
-        rules=plan.pattern.score,
+        numbers=TritonPrinter(NUMBERS, name, params, lists),
+        tiles=TritonPrinter(TILES, name, params, lists),
+        rules=pattern.score,
+        combine=combine,
+        unit=unit,
+        whole=unit is not None and own[unit] == own["BLOCK_N"],
+        lists=lists,
         descriptors=schedule["loads"] == "descriptor",
         padded=head_block(operands.head_dim) != operands.head_dim,
         precision=', input_precision="ieee"' if operands.dtype == "float32" else "",
@@ -58,19 +105,39 @@ def _tile_text(plan: TilePlan, operands: Operands, schedule: Schedule) -> TileTe
     )
 
 
+def _calls(kernel: str, function: str) -> bool:
+    return re.search(rf"\b{function}\(", kernel) is not None
+
+
+def option_constant(rule: str, option: str) -> str:
+    """The constant that holds a number of a rule of combination."""
+    return f"{rule}_{option}".upper()
+
+
 def _constants(plan: TilePlan, operands: Operands) -> Mapping[str, int | float]:
+    own = _own_constants(plan, operands)
+    return {**{_constant(name, own): value for name, value in plan.pattern.params}, **own}
+
+
+def _own_constants(plan: TilePlan, operands: Operands) -> Mapping[str, int | float]:
+    """The constants that are no parameters of the pattern."""
+    combine = plan.pattern.combine
+    options = {option_constant(combine.rule, name): value for name, value in combine.options if isinstance(value, int)}
+    unit = rules()[combine.rule].TRITON.unit
+    lanes = plan.tiling.block_n if unit is None else options[option_constant(combine.rule, unit)]
     return {
-        **{_constant(name): value for name, value in plan.pattern.params},
+        **{name: value for one in plan.lists for name, value in constants(one.name, one.geometry).items()},
+        **options,
         "HEAD_DIM": operands.head_dim,
         "HEAD_BLOCK": head_block(operands.head_dim),
-        "BLOCK_M": plan.tiling.block_m,
-        "BLOCK_N": plan.tiling.block_n,
+        "BLOCK_M": max(plan.tiling.block_m, LEAST_ROWS),
+        "BLOCK_N": lanes if unit is None else head_block(lanes),
         "LOG2E": 1.4426950408889634,
         "LN2": 0.6931471805599453,
     }
 
 
-def _constant(param: str) -> str:
+def _constant(param: str, own: Container[str]) -> str:
     """The constant of a parameter; a parameter may have the name of one of ours."""
     name = param.upper()
-    return f"{name}_PARAM" if name in ("HEAD_DIM", "HEAD_BLOCK", "BLOCK_M", "BLOCK_N", "LOG2E", "LN2") else name
+    return f"{name}_PARAM" if name in own else name

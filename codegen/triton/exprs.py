@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from attncc.codegen.exprs import Language, Printer
+from attncc.codegen.exprs import ATOM, Language, Printer
+from attncc.codegen.triton.arguments import KV_BITS
+from attncc.codegen.triton.lists import entry_text
 from attncc.ir.expr import (
     Abs,
     Add,
+    Attribute,
     Expr,
     FloorDiv,
     Int,
     Max,
+    Member,
     Min,
     Mod,
     Mul,
@@ -21,6 +25,7 @@ from attncc.ir.expr import (
     Sub,
     Var,
 )
+from attncc.ir.selection import Geometry
 
 #: Python's grammar, for tiles: `&` and `|` bind more tightly than comparisons.
 TILES = Language(
@@ -62,18 +67,23 @@ class TritonPrinter(Printer):
     """Divides with `//` and `%` where neither side can be negative, and with floor_div and floor_mod elsewhere."""
 
     params: Mapping[str, int]
+    lists: Mapping[str, Geometry] = field(default_factory=dict)
 
     def _print(self, expr: Expr) -> tuple[str, int]:
         lang = self.language
         match expr:
+            case Attribute(name, position):
+                return f"{name}_{position}", ATOM
+            case Member(name):
+                return f"contains({name}_entries, {name}_count, {entry_text(name, self.lists[name])}, {KV_BITS})", ATOM
             case FloorDiv(left, right) if self.natural(left):
                 return f"{self(left, lang.products)} // {self(right, lang.products + 1)}", lang.products
             case FloorDiv(left, right):
-                return lang.floor_div.format(self(left), self(right, lang.products + 1)), 100
+                return lang.floor_div.format(self(left), self(right, lang.products + 1)), ATOM
             case Mod(left, right) if self.natural(left):
                 return f"{self(left, lang.products)} % {self(right, lang.products + 1)}", lang.products
             case Mod(left, right):
-                return lang.floor_mod.format(self(left), self(right, lang.products + 1)), 100
+                return lang.floor_mod.format(self(left), self(right, lang.products + 1)), ATOM
             case _:
                 return Printer._print(self, expr)
 

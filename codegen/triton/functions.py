@@ -42,5 +42,50 @@ def softmax_step(score, factor, row_max, row_sum):
     return weight, rescale, new_max, row_sum * rescale + tl.sum(weight, 1)
 '''
 
+KEYS_BEFORE = '''\
+@triton.jit
+def keys_before(entries, count, key, size: tl.constexpr):
+    """How many keys of a list are less than `key`. Its `count` entries ascend; entry u stands for size keys from u * size.
+
+    Each round looks at 128 entries at once, so one to three of them do.
+    """
+    unit = tl.maximum(key, 0) // size if size > 1 else key
+    below = 0
+    left = count
+    while left > 0:
+        pace = left // 128 + 1
+        probe = below + (tl.arange(0, 128) + 1) * pace - 1
+        found = tl.load(entries + probe, mask=probe < below + left, other=0)
+        passed = tl.sum(((probe < below + left) & (found < unit)).to(tl.int32), 0) * pace
+        below += passed
+        left = tl.minimum(pace - 1, left - passed)
+    if size > 1:
+        partly = tl.load(entries + below, mask=below < count, other=-1) == unit
+        below = below * size + tl.where(partly, tl.maximum(key, 0) % size, 0)
+    return below
+'''
+
+CONTAINS = '''\
+@triton.jit
+def contains(entries, count, unit, bits: tl.constexpr):
+    """Which of the units are among the `count` ascending entries of a list; count is less than 2 to the power of bits.
+
+    The rounds are unrolled: a loop inside of the loop over keys would keep that one from loading ahead.
+    """
+    below = tl.zeros_like(unit)
+    for halving in tl.static_range(bits):
+        probe = below + (1 << (bits - 1 - halving))
+        found = tl.load(entries + probe - 1, mask=probe <= count, other=0)
+        below = tl.where((probe <= count) & (found < unit), probe, below)
+    return (tl.load(entries + below, mask=below < count, other=0) == unit) & (below < count)
+'''
+
 #: In the order in which they are printed.
-FUNCTIONS = {"floor_div": FLOOR_DIV, "floor_mod": FLOOR_MOD, "tanh": TANH, "softmax_step": SOFTMAX_STEP}
+FUNCTIONS = {
+    "floor_div": FLOOR_DIV,
+    "floor_mod": FLOOR_MOD,
+    "tanh": TANH,
+    "keys_before": KEYS_BEFORE,
+    "contains": CONTAINS,
+    "softmax_step": SOFTMAX_STEP,
+}

@@ -12,16 +12,17 @@ from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import triton
 import triton.experimental.gluon  # Triton imports it at the first launch, which must not see the changed language
 import triton.language as tl
 import triton.runtime.interpreter as machine
+from torch import Tensor
 from triton.runtime.jit import JITFunction
 
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.launch import Launcher
 from attncc.codegen.triton.module import load
+from attncc.lists import Given
 
 #: The interpreter changes triton.language for the whole process while it runs.
 ALONE = threading.Lock()
@@ -37,11 +38,11 @@ class Interpreted:
     launcher: Launcher
 
     def __call__(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(out, lse), see CompiledKernel."""
         with _interpreting():
-            return self.launcher(query, key, value, scale)
+            return self.launcher(query, key, value, scale, given)
 
 
 def interpreted(source: KernelSource, folder: Path) -> Interpreted:

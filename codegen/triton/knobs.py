@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from attncc.codegen.kernel import Phase
-from attncc.codegen.triton.defaults import default, describable
-from attncc.codegen.triton.emit import head_block
+from attncc.codegen.triton.defaults import default, describable, fitted
+from attncc.codegen.triton.emit import LEAST_ROWS, head_block
 from attncc.device import DeviceModel
 from attncc.ir.schedule import BYTES, Knob, KnobValue, Operands, Schedule, SearchSpace, Shape
 from attncc.ir.tile import Tiling
@@ -30,9 +30,10 @@ QUERY_SHARED_ARCHES = ("sm_90", "sm_100")
 ACCUMULATORS, ACCUMULATORS_MULTIPLYING = 128, 34
 
 
-def phase(shape: Shape) -> Phase:
-    """Decode for a handful of query rows, which a small query tile serves best."""
-    return "decode" if shape.q_len <= DECODE_ROWS else "prefill"
+def phase(shape: Shape, grain: int | None = None) -> Phase:
+    """Decode for a handful of query rows, which a small query tile serves best, and where no tile fits into the grain:
+    there each position is a tile of its own."""
+    return "decode" if shape.q_len <= DECODE_ROWS or not _tall(grain) else "prefill"
 
 
 def tiling(phase: Phase, schedule: Schedule) -> Tiling:
@@ -40,18 +41,40 @@ def tiling(phase: Phase, schedule: Schedule) -> Tiling:
     return Tiling(schedule.number("BLOCK_M"), schedule.number("BLOCK_N"))
 
 
-def space(operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
-    """Every schedule that may fit `device`; the default is one that cross-compiles there without spills."""
+def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | None = None) -> SearchSpace:
+    """Every schedule that may fit `device`; the default is one that cross-compiles there without spills.
+
+    BLOCK_M divides `grain`. In a decode where there is one, a tile may be a single position, of all heads that share
+    their keys.
+    """
     chosen = default(operands, phase, device.arch)
-    choices = _choices(operands, phase, device)
+    choices = _choices(operands, phase, device, grain)
+    if grain is not None:
+        chosen = fitted(chosen, phase, _heights(phase, operands.dtype != "float32", grain))
     knobs = (Knob(name, values, chosen[name]) for name, values in choices.items())
     return SearchSpace(tuple(knobs), partial(_refusal, operands, device))
 
 
-def _choices(operands: Operands, phase: Phase, device: DeviceModel) -> Mapping[str, tuple[KnobValue, ...]]:
+def _tall(grain: int | None) -> bool:
+    """Whether a tile with as many rows as products want sees one choice."""
+    return grain is None or grain % LEAST_ROWS == 0
+
+
+def _heights(phase: Phase, wide: bool, grain: int | None) -> tuple[int, ...]:
+    if phase == "decode":
+        return SHORT if grain is None else (1, *SHORT) if _tall(grain) else (1,)
+    sides = TALL if wide else SMALL
+    if grain is None:
+        return sides
+    return tuple(side for side in (*(LEAST_ROWS,) * wide, *sides) if grain % side == 0)
+
+
+def _choices(
+    operands: Operands, phase: Phase, device: DeviceModel, grain: int | None
+) -> Mapping[str, tuple[KnobValue, ...]]:
     wide = operands.dtype != "float32"
     return {
-        "BLOCK_M": SHORT if phase == "decode" else TALL if wide else SMALL,
+        "BLOCK_M": _heights(phase, wide, grain),
         "BLOCK_N": TALL if wide else SMALL,
         "num_warps": (2, 4, 8) if phase == "decode" else (4, 8),
         "num_stages": (1, 2) if device.kind == "hip" else (2, 3, 4),
@@ -75,7 +98,7 @@ def _shared_bytes(operands: Operands, arch: str, schedule: Schedule) -> int:
     """Key and value tiles, once for each stage of the pipeline, and the query tile where it lies there too."""
     rows = 2 * schedule.number("BLOCK_N") * schedule.number("num_stages")
     if arch in QUERY_SHARED_ARCHES:
-        rows += schedule.number("BLOCK_M")
+        rows += max(schedule.number("BLOCK_M"), LEAST_ROWS)
     return rows * head_block(operands.head_dim) * BYTES[operands.dtype]
 
 
@@ -83,4 +106,4 @@ def _accumulators(operands: Operands, device: DeviceModel, schedule: Schedule) -
     """Elements of the score tile and of the output tile that each thread holds."""
     threads = schedule.number("num_warps") * (64 if device.kind == "hip" else 32)
     columns = schedule.number("BLOCK_N") + head_block(operands.head_dim)
-    return schedule.number("BLOCK_M") * columns / threads
+    return max(schedule.number("BLOCK_M"), LEAST_ROWS) * columns / threads

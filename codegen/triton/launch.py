@@ -11,11 +11,16 @@ from typing import Protocol, TypeAlias
 
 import torch
 import triton
+from torch import Tensor
 from triton.compiler import CompiledKernel
 
 from attncc.codegen.kernel import KernelSource
+from attncc.codegen.triton.arguments import Wanted
+from attncc.codegen.triton.emit import LEAST_ROWS
+from attncc.codegen.triton.passing import part, passed
 from attncc.ir.alibi import slopes
 from attncc.ir.schedule import Schedule
+from attncc.lists import Given
 
 #: Descriptors need rows and bases at multiples of so many bytes.
 DESCRIPTOR_ALIGNMENT = 16
@@ -38,24 +43,25 @@ class Function(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """The kernel as its callers see it. `slopes`: it asks for the ALiBi slope of each head."""
+    """The kernel as its callers see it."""
 
     source: KernelSource
     function: Function
-    slopes: bool
+    wanted: Wanted
 
     @staticmethod
     def of(source: KernelSource, module: ModuleType) -> Launcher:
         """The launcher of the kernel in a loaded module."""
         function = getattr(module, source.entry)
-        return Launcher(source, function, "slope_ptr" in function.arg_names)
+        return Launcher(source, function, Wanted.of(function.arg_names))
 
     def __call__(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(out, lse), see CompiledKernel."""
+        given = given or Given()
         if query.shape[0] > MOST_PROGRAMS:
-            return self._in_parts(query, key, value, scale)
+            return self._in_parts(query, key, value, scale, given)
         if scale <= 0:
             query, scale = _positive(query, scale)
         if self.source.schedule["loads"] == "descriptor":
@@ -63,20 +69,30 @@ class Launcher:
             triton.set_allocator(_scratch(query.device))
         out = query.new_empty(query.shape)
         lse = query.new_empty(query.shape[:-1], dtype=torch.float32)
-        pointers = [query, key, value, out, lse, *([_slopes(query.shape[1], query.device)] if self.slopes else [])]
+        pointers, sizes = passed(self.wanted, given)
+        slopes = [_slopes(query.shape[1], query.device)] if self.wanted.slopes else []
         strides = [stride for tensor in (query, key, value, out) for stride in tensor.stride()[:3]]
-        sizes = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
-        grid = tiles(*sizes[:2], self.source.schedule.number("BLOCK_M")), query.shape[1], query.shape[0]
+        lengths = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
+        heads = [query.shape[1]] if self.wanted.grouped else []
+        bits = [key.shape[2].bit_length()] if self.wanted.searched else []
         with torch.cuda.device(query.device) if query.is_cuda else nullcontext():
-            launch = partial(self.function.run, grid=grid, warmup=False, **options(self.source.schedule))
-            launch(*pointers, *strides, *sizes, scale)
+            launch = partial(self.function.run, grid=self._grid(query, key), warmup=False)
+            arguments = (query, key, value, out, lse, *slopes, *pointers, *strides, *sizes, *lengths, *heads, scale, *bits)
+            launch(*arguments, **options(self.source.schedule))
         return out, lse
 
+    def _grid(self, query: Tensor, key: Tensor) -> Grid:
+        batch, q_heads, q_len, _ = query.shape
+        block_m, kv_heads = self.source.schedule.number("BLOCK_M"), key.shape[1]
+        heads = kv_heads * -(-q_heads // kv_heads // LEAST_ROWS) if self.wanted.grouped else q_heads
+        return tiles(q_len, key.shape[2], block_m), heads, batch
+
     def _in_parts(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        queries, keys, values = (tensor.split(MOST_PROGRAMS) for tensor in (query, key, value))
-        results = [self(*part, scale) for part in zip(queries, keys, values, strict=True)]
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given
+    ) -> tuple[Tensor, Tensor]:
+        starts = range(0, query.shape[0], MOST_PROGRAMS)
+        pieces = [slice(start, start + MOST_PROGRAMS) for start in starts]
+        results = [self(query[piece], key[piece], value[piece], scale, part(given, piece)) for piece in pieces]
         return torch.cat([out for out, _ in results]), torch.cat([lse for _, lse in results])
 
 
@@ -95,17 +111,17 @@ def options(schedule: Schedule) -> Mapping[str, int | bool]:
 
 
 @lru_cache(maxsize=64)
-def _slopes(q_heads: int, device: torch.device) -> torch.Tensor:
+def _slopes(q_heads: int, device: torch.device) -> Tensor:
     """float32 [q_heads]: the ALiBi slope of each head."""
     return torch.tensor(slopes(q_heads), dtype=torch.float32, device=device)
 
 
-def _positive(query: torch.Tensor, scale: float) -> tuple[torch.Tensor, float]:
+def _positive(query: Tensor, scale: float) -> tuple[Tensor, float]:
     """The same scores, exactly, from a scale above 0: the kernel takes the maximum before it scales."""
     return (-query, -scale) if scale < 0 else (query * 0, 1.0)
 
 
-def _described(tensor: torch.Tensor) -> torch.Tensor:
+def _described(tensor: Tensor) -> Tensor:
     """`tensor`, or a copy where a descriptor could not point to it."""
     unit = DESCRIPTOR_ALIGNMENT // tensor.element_size()
     starts = (tensor.data_ptr() // tensor.element_size(), *tensor.stride()[:3])
@@ -114,7 +130,7 @@ def _described(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _scratch(device: torch.device) -> triton.runtime._allocation.Allocator:
-    def allocate(size: int, alignment: int, stream: int | None) -> torch.Tensor:
+    def allocate(size: int, alignment: int, stream: int | None) -> Tensor:
         return torch.empty(size, dtype=torch.int8, device=device)
 
     return allocate

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import assert_never
 
 import triton
 from triton.backends.compiler import GPUTarget
@@ -18,6 +19,7 @@ from triton.compiler.errors import CompilationError
 from triton.errors import TritonError
 
 from attncc.codegen.kernel import KernelSource
+from attncc.codegen.triton.arguments import Wanted, kind
 from attncc.codegen.triton.launch import options
 from attncc.codegen.triton.module import keep, load
 from attncc.codegen.triton.toolchain import toolchain
@@ -28,6 +30,9 @@ from attncc.settings import cache_dir
 __all__ = ["Resources", "Unbuildable", "resources"]
 
 TYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+
+#: Digits of kv_len where a kernel depends on them: those of 65,536.
+TYPICAL_BITS = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +83,34 @@ def _typed(source: KernelSource, function: triton.JITFunction) -> ASTSource:
     """The function for aligned pointers and strides, which is what a call nearly always has."""
     names = function.arg_names
     types = {name: _type(name, TYPES[source.operands.dtype]) for name in names}
-    aligned = {(at,): [["tt.divisibility", 16]] for at, name in enumerate(names) if name.endswith(("_ptr", "_stride"))}
-    return ASTSource(function, signature=types, constexprs={}, attrs=aligned)
+    sizes = Wanted.of(names).sizes()
+    aligned = {
+        (at,): [["tt.divisibility", 16]]
+        for at, name in enumerate(names)
+        if name.endswith(("_ptr", "_stride")) and name not in sizes
+    }
+    constants = {name: TYPICAL_BITS for name in names if kind(name) == "constant"}
+    return ASTSource(function, signature=types, constexprs=constants, attrs=aligned)
 
 
 def _type(argument: str, element: str) -> str:
-    if argument in ("lse_ptr", "slope_ptr"):
-        return "*fp32"
-    if argument.endswith("_ptr"):
-        return f"*{element}"
-    return "fp32" if argument == "scale" else "i32"
+    match kind(argument):
+        case "element":
+            return f"*{element}"
+        case "float32":
+            return "*fp32"
+        case "int32":
+            return "*i32"
+        case "int64":
+            return "*i64"
+        case "size":
+            return "i32"
+        case "constant":
+            return "constexpr"
+        case "scale":
+            return "fp32"
+        case unknown:
+            assert_never(unknown)
 
 
 def _target(device: DeviceModel) -> GPUTarget:

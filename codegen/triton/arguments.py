@@ -1,0 +1,104 @@
+"""The arguments of a kernel, in their order, and what a call must pass for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+TENSORS = ("query", "key", "value", "out")
+AXES = ("batch", "head", "row")
+SIZES = ("q_len", "kv_len", "group")
+
+#: Parts of the name of an argument that say what it is; the rest is the name of a list or of an input.
+LIST_POINTERS = ("entries_ptr", "start_ptr", "count_ptr")
+LIST_SIZES = ("list_batch_stride", "list_heads", "list_rows")
+TOKEN_POINTER, TOKEN_SIZES = "tokens_ptr", ("tokens_batch_stride", "tokens_head_stride", "tokens_heads")
+HEAD_POINTER = "by_head_ptr"
+
+#: Heads in all, asked for where one program takes several.
+Q_HEADS = "q_heads"
+#: Binary digits of kv_len, known when a kernel is compiled: how often a search must halve.
+KV_BITS = "KV_BITS"
+
+#: `element` is a pointer to the dtype of query.
+Kind: TypeAlias = Literal["element", "float32", "int32", "int64", "size", "scale", "constant"]
+
+KINDS: tuple[tuple[str, Kind], ...] = (
+    ("lse_ptr", "float32"),
+    ("slope_ptr", "float32"),
+    (f"_{HEAD_POINTER}", "float32"),
+    ("_entries_ptr", "int32"),
+    ("_count_ptr", "int32"),
+    (f"_{TOKEN_POINTER}", "int32"),
+    ("_start_ptr", "int64"),
+    ("_ptr", "element"),
+    ("scale", "scale"),
+    (KV_BITS, "constant"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a kernel asks for besides query, key and value.
+
+    `slopes`: the ALiBi slope of each head. `lists`, `tokens` and `heads` name what `attncc.lists.Given` holds.
+    `searched`: it looks for members in lists. `grouped`: one program takes the heads of a KV head.
+    """
+
+    slopes: bool = False
+    lists: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    searched: bool = False
+    grouped: bool = False
+
+    @staticmethod
+    def of(arguments: Sequence[str]) -> Wanted:
+        """What a kernel with these arguments asks for."""
+        return Wanted(
+            "slope_ptr" in arguments,
+            _named(arguments, LIST_POINTERS[0]),
+            _named(arguments, TOKEN_POINTER),
+            _named(arguments, HEAD_POINTER),
+            KV_BITS in arguments,
+            Q_HEADS in arguments,
+        )
+
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments of the kernel."""
+        return (
+            *(f"{tensor}_ptr" for tensor in TENSORS),
+            "lse_ptr",
+            *(["slope_ptr"] if self.slopes else []),
+            *(f"{name}_{pointer}" for name in self.lists for pointer in LIST_POINTERS),
+            *(f"{name}_{TOKEN_POINTER}" for name in self.tokens),
+            *(f"{name}_{HEAD_POINTER}" for name in self.heads),
+            *(f"{tensor}_{axis}_stride" for tensor in TENSORS for axis in AXES),
+            *self.sizes(),
+            "scale",
+            *([KV_BITS] if self.searched else []),
+        )
+
+    def sizes(self) -> tuple[str, ...]:
+        """Arguments that would otherwise make another binary when they happen to be 1 or a multiple of 16."""
+        return (
+            *(f"{name}_{size}" for name in self.lists for size in LIST_SIZES),
+            *(f"{name}_{size}" for name in self.tokens for size in TOKEN_SIZES),
+            *SIZES,
+            *([Q_HEADS] if self.grouped else []),
+        )
+
+
+def kind(argument: str) -> Kind:
+    """What an argument is; strides are sizes."""
+    return next((found for ending, found in KINDS if argument.endswith(ending)), "size")
+
+
+def declared(argument: str) -> str:
+    """The argument as the kernel declares it."""
+    return f"{argument}: tl.constexpr" if kind(argument) == "constant" else argument
+
+
+def _named(arguments: Sequence[str], ending: str) -> tuple[str, ...]:
+    return tuple(name.removesuffix(f"_{ending}") for name in arguments if name.endswith(f"_{ending}"))

@@ -1,0 +1,151 @@
+"""The two ways in which a program takes its query rows: a tile of positions of one head, or heads at one position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from attncc.codegen.triton.arguments import Q_HEADS
+from attncc.ir.expr import Q_FIRST, Q_LAST
+
+LAYOUT = """\
+query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
+with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.
+"""
+
+
+#: How many heads there are, where each has programs of its own.
+ALL_HEADS = "tl.num_programs(1)"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Texts: where a program stands; the ends of its rows by name; its query rows; what else differs.
+
+    In each, `head` is the head of the program, the first where it has several, and `q` [BLOCK_M, 1] or one number.
+    `q_heads` says how many heads there are. What a pointer holds by head is loaded by `by_head` as [BLOCK_M, 1] or one
+    number, by `by_row` as [BLOCK_M] or one number. `tokens_mask` guards what is loaded by position.
+    """
+
+    about: str
+    grid: str
+    stand: str
+    ends: Mapping[str, str]
+    rows: str
+    out: str
+    lse: str
+    q_heads: str = ALL_HEADS
+    by_head: str = "tl.load({pointer} + head)"
+    by_row: str = "tl.load({pointer} + head)"
+    tokens_mask: str = ""
+
+
+TILE_GRID = """\
+The grid is (query tiles, q_heads, batch). Query tiles are aligned to absolute positions, which end at kv_len;
+there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them, and program 0 has the last.
+"""
+
+TILE_STAND = """\
+head = tl.program_id(1)
+batch = tl.program_id(2).to(tl.int64)
+offset = kv_len - q_len
+tile = (kv_len - 1) // BLOCK_M - tl.program_id(0)
+"""
+
+TILE_ROWS = """\
+q = tile * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
+dim = tl.arange(0, {columns})[None, :]
+exists = (q >= offset) & (q < kv_len)
+
+q_row = (q - offset).to(tl.int64)
+query_head_ptr = query_ptr + batch * query_batch_stride + head.to(tl.int64) * query_head_stride
+query = tl.load(query_head_ptr + q_row * query_row_stride + dim, mask={stored}, other=0.0)
+"""
+
+TILE_OUT = """\
+out_head_ptr = out_ptr + batch * out_batch_stride + head.to(tl.int64) * out_head_stride
+tl.store(out_head_ptr + q_row * out_row_stride + dim, out, mask={stored})
+"""
+
+TILE_LSE = """\
+lse_head_ptr = lse_ptr + (batch * tl.num_programs(1) + head) * q_len
+tl.store(lse_head_ptr + q_row, lse[:, None], mask=exists)
+"""
+
+#: The whole tile's ends, and those of its rows that exist.
+ALIGNED = {Q_FIRST: "tile * BLOCK_M", Q_LAST: "tile * BLOCK_M + BLOCK_M - 1"}
+EXISTING = {Q_FIRST: "tl.maximum(tile * BLOCK_M, offset)", Q_LAST: "tl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1"}
+
+HEADS_GRID = """\
+The grid is (q_len, {programs}, batch), and program 0 has the last position. The rows of a program are
+{whose} at one position; those of BLOCK_M that are left over stay idle, since products want so many.
+"""
+
+GROUP_STAND = """\
+parts = (group + BLOCK_M - 1) // BLOCK_M
+part = tl.program_id(1) % parts * BLOCK_M
+head = tl.program_id(1) // parts * group + part
+row = tl.arange(0, BLOCK_M)
+exists = (part + row < group)[:, None]
+"""
+
+SINGLE_STAND = """\
+head = tl.program_id(1)
+row = tl.arange(0, BLOCK_M)
+exists = (row == 0)[:, None]
+"""
+
+HEADS_STAND = """\
+batch = tl.program_id(2).to(tl.int64)
+offset = kv_len - q_len
+q = kv_len - 1 - tl.program_id(0)
+"""
+
+HEADS_ROWS = """\
+dim = tl.arange(0, {columns})[None, :]
+
+q_row = (q - offset).to(tl.int64)
+heads = (head + row)[:, None].to(tl.int64)
+query_row_ptr = query_ptr + batch * query_batch_stride + q_row * query_row_stride
+query = tl.load(query_row_ptr + heads * query_head_stride + dim, mask={stored}, other=0.0)
+"""
+
+HEADS_OUT = """\
+out_row_ptr = out_ptr + batch * out_batch_stride + q_row * out_row_stride
+tl.store(out_row_ptr + heads * out_head_stride + dim, out, mask={stored})
+"""
+
+HEADS_LSE = "tl.store(lse_ptr + (batch * {q_heads} + heads) * q_len + q_row, lse[:, None], mask=exists)\n"
+
+
+def tile_rows(aligned: bool) -> Rows:
+    """A tile of BLOCK_M positions of one head."""
+    about = "Attends from one query tile of one head; strides are in elements, scale is above 0."
+    ends = ALIGNED if aligned else EXISTING
+    return Rows(about, TILE_GRID, TILE_STAND, ends, TILE_ROWS, TILE_OUT, TILE_LSE, tokens_mask=", mask=exists, other=0")
+
+
+def head_rows(grouped: bool) -> Rows:
+    """The heads of a KV head at one position, up to BLOCK_M of them; or, unless `grouped`, one head."""
+    if not grouped:
+        return Rows(
+            "Attends from one position of one head; strides are in elements, scale is above 0.",
+            HEADS_GRID.format(programs="q_heads", whose="one head"),
+            SINGLE_STAND + HEADS_STAND,
+            dict.fromkeys((Q_FIRST, Q_LAST), "q"),
+            HEADS_ROWS,
+            HEADS_OUT,
+            HEADS_LSE.format(q_heads=ALL_HEADS),
+        )
+    return Rows(
+        "Attends from one position of the heads of a KV head; strides are in elements, scale is above 0.",
+        HEADS_GRID.format(programs="kv_heads * ceil(group / BLOCK_M)", whose="heads of one KV head"),
+        GROUP_STAND + HEADS_STAND,
+        dict.fromkeys((Q_FIRST, Q_LAST), "q"),
+        HEADS_ROWS,
+        HEADS_OUT,
+        HEADS_LSE.format(q_heads=Q_HEADS),
+        q_heads=Q_HEADS,
+        by_head="tl.load({pointer} + heads, mask=exists, other=0.0)",
+        by_row="tl.load({pointer} + head + row, mask=part + row < group, other=0.0)",
+    )
