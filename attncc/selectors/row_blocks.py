@@ -79,11 +79,14 @@ def averages(call: Call, part: range, stride: int) -> tuple[Tensor, Tensor]:
 
 
 def samples(call: Call, part: range, stride: int) -> Tensor:
-    """The last of each `stride` consecutive rows of a row block, or the nearest row of the block that exists, times the
-    scale: float32 [batch, q_heads, blocks, groups, head_dim]."""
+    """The last of each `stride` consecutive rows of a row block, as far as they exist, times the scale.
+
+    float32 [batch, q_heads, blocks, groups, head_dim]; for groups that do not exist, another sample of the row block.
+    """
     rows, _ = _grid(call, part, stride)
+    first = groups(call, call.rows[0], stride)[0][-1]
     last = rows.unflatten(-1, (-1, stride))[..., -1]
-    last = last.minimum(rows[:, :1] + _size(call) - 1).clamp(0, call.q_len - 1)
+    last = last.minimum(rows[:, :1] + _size(call) - 1).clamp(first, call.q_len - 1)
     taken: Tensor = call.query.index_select(2, last.flatten()).float().unflatten(2, last.shape)
     return taken * call.scale
 

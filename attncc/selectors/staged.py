@@ -1,10 +1,10 @@
-"""staged: chunks of keys, searched by halves for their best key, pruned and cut into smaller ones: three times
-(HiP v1.2, InfiniteHiP, arXiv 2502.08910).
+"""staged: chunks of keys, searched by halves for their best key, pruned and cut into smaller ones: three times (HiP
+v1.2, InfiniteHiP, arXiv 2502.08910).
 
-The queries of a row block are averaged, `stride` at a time (`stride_last` in the last stage). A chunk is halved down to
-one key; the middle key of each half stands for it, the larger product with any of the averages wins, ties go right, and
-the chunk's score is the largest that won. The best chunks, as many as `keep_first` and then `keep_middle` keys fill, go
-on, cut into chunks of `middle` keys and then into units; units that do not get that far score minus infinity.
+The queries of a row block are averaged, `stride` at a time (`stride_last` in the last stage). A chunk is halved down
+to one key; the middle key of each half stands for it, the larger product with any of the averages wins, ties go right,
+and the chunk's score is the largest that won. The best chunks, as many as `keep_first` and then `keep_middle` keys
+fill, go on, cut into chunks of `middle` keys and then into units; units that do not get that far score minus infinity.
 
 Which chunks go on is decided by all query heads together (`share: all`), by those of a KV head (`group`), or by `each`
 head; the largest score counts. The first `sink` keys are left out, as far as they fill units, and, where the choice is
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from attncc.ir.selection import OptionValue
-from attncc.selectors.products import best_of, largest, per_query_head, plain_together, together
+from attncc.selectors.halving import best_of, halvings, largest, per_query_head, plain_together, together
 from attncc.selectors.row_blocks import averages, groups, number, pieces, plain_stop, stops, word
 from attncc.selectors.score import Call, Scores
 
@@ -111,7 +111,7 @@ def _descent(call: Call, key: Tensor, part: range, stage: Stage, low: Tensor, hi
     query, present = averages(call, part, stage.stride)
     empty = per_query_head(low >= high, q_heads)
     best = torch.full(empty.shape, -torch.inf, device=key.device)
-    for _ in range(rounds(stage.chunk)):
+    for _ in range(halvings(stage.chunk)):
         middle = (low + high) // 2
         ends = torch.cat([(low + middle) // 2, (middle + high) // 2], -1).clamp(0, call.kv_len - 1)
         left, right = largest(query, present, key, ends).chunk(2, -1)
@@ -120,11 +120,6 @@ def _descent(call: Call, key: Tensor, part: range, stage: Stage, low: Tensor, hi
         best = best.maximum(torch.where(rightward, right, left))
         low, high = torch.where(rightward, middle, low), torch.where(rightward, high, middle)
     return best.masked_fill(empty, -torch.inf)
-
-
-def rounds(chunk: int) -> int:
-    """How often a chunk is halved until one key is left; a chunk of one key is looked at once."""
-    return max(1, (chunk - 1).bit_length())
 
 
 def _plain_block(call: Call, batch: int, block: int) -> Tensor:

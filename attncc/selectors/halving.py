@@ -1,14 +1,17 @@
-"""Products of queries with keys that each head and row block picks for itself, and which heads decide together."""
+"""What searches by halves are made of: products with picked keys, which heads decide, the best, how often to halve."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
 from attncc.selectors.row_blocks import pieces
+
+Name = TypeVar("Name", int, tuple[int, int])
 
 
 def largest(query: Tensor, present: Tensor | None, key: Tensor, position: Tensor) -> Tensor:
@@ -55,12 +58,17 @@ def best_of(score: Tensor, count: int) -> Tensor:
     return score.sort(stable=True, dim=-1, descending=True).indices[..., :count].sort(-1).values
 
 
-def plain_together(scores: Sequence[Mapping[int, float]], share: str, kv_heads: int) -> list[dict[int, float]]:
+def plain_together(scores: Sequence[Mapping[Name, float]], share: str, kv_heads: int) -> list[dict[Name, float]]:
     """What `together` does, for each query head, whose scores have names: the same for heads that decide together."""
     q_heads = len(scores)
     size = {"each": 1, "group": q_heads // kv_heads, "all": q_heads}[share]
     sharing = [scores[head // size * size : head // size * size + size] for head in range(q_heads)]
     return [{name: max(one[name] for one in mine) for name in mine[0]} for mine in sharing]
+
+
+def halvings(size: int) -> int:
+    """How often a group of `size` is halved until one is left; a group of one is looked at once."""
+    return max(1, (size - 1).bit_length())
 
 
 def _key_rows(key: Tensor, position: Tensor) -> Tensor:
