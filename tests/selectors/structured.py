@@ -95,6 +95,27 @@ def both(score: Score, call: Call) -> tuple[Tensor, Tensor]:
     return found.where(matter, 0.0), wanted.where(matter, 0.0)
 
 
+def rounding(call: Call) -> float:
+    """How far float32 products of rows, or their means, may be from exact ones: the bound for sums of head_dim terms."""
+    query, key = call.query.double().abs(), call.key.double().abs()
+    largest = (query @ key.repeat_interleave(query.shape[1] // key.shape[1], 1).transpose(-1, -2)).max()
+    return float(largest) * abs(call.scale) * (call.query.shape[-1] + 8) * torch.finfo(torch.float32).eps
+
+
+def blinded(call: Call, start: int) -> Call:
+    """The call with NaN for the keys from `start` on."""
+    key = call.key.clone()
+    key[:, :, start:] = torch.nan
+    return Call(call.query, key, call.scale, call.geometry, call.causal, call.options, call.inputs)
+
+
+def begun(call: Call, start: int, stop: int) -> Call:
+    """The chunk of prefill with the positions from `start` to before `stop` of a call of whole length."""
+    assert call.q_len == call.kv_len
+    query, key = call.query[:, :, start:stop], call.key[:, :, :stop]
+    return Call(query, key, call.scale, call.geometry, call.causal, call.options, call.inputs)
+
+
 def mass_kept(query: Tensor, key: Tensor, kept: Tensor) -> float:
     """The share of the softmax of one row, [1, 1, 1, head_dim], that falls on the keys of `kept`, bool [kv_len]."""
     weight = (query.double() @ key.double().transpose(-1, -2) * query.shape[-1] ** -0.5).softmax(-1)
