@@ -96,7 +96,7 @@ def both(score: Score, call: Call) -> tuple[Tensor, Tensor]:
 
 
 def rounding(call: Call) -> float:
-    """How far float32 products of rows, or their means, may be from exact ones: the bound for sums of head_dim terms."""
+    """How far float32 products of rows, or their means, may be from exact: the bound for sums of head_dim terms."""
     query, key = call.query.double().abs(), call.key.double().abs()
     largest = (query @ key.repeat_interleave(query.shape[1] // key.shape[1], 1).transpose(-1, -2)).max()
     return float(largest) * abs(call.scale) * (call.query.shape[-1] + 8) * torch.finfo(torch.float32).eps
