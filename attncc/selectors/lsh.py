@@ -25,7 +25,7 @@ OPTIONS: Mapping[str, OptionValue | None] = {"bits": 7, "seed": 0}
 
 
 def directions(call: Call) -> Tensor:
-    """One direction for each plane, whole numbers, nearly normal, the same on every device: float32 [head_dim, bits]."""
+    """One direction for each plane, whole numbers, nearly normal, the same everywhere: float32 [head_dim, bits]."""
     head_dim, bits = call.key.shape[3], number(call, "bits")
     mixed = torch.arange(head_dim * bits, device=call.key.device) + 65537 * number(call, "seed") + 1
     for factor in (2654435761, 2246822519, 3266489917):
