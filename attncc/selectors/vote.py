@@ -1,0 +1,68 @@
+"""vote: each head shares one vote out among the keys, by a softmax for the mean query of the row block (TokenSelect,
+arXiv 2411.02886).
+
+The mean of the rows of a row block asks all keys that its last row sees; its softmax over them, the largest within
+`pool` neighbouring keys (an odd number; 1: the key's own), is the key's score, and the sum over its keys that of a
+unit. Summed over all heads (`heads: all_sum`), no head outvotes another because its products are larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool1d, pad
+
+from attncc.ir.selection import OptionValue
+from attncc.selectors.every_key import products, unseen
+from attncc.selectors.row_blocks import averages, members, number, pieces, plain_stop
+from attncc.selectors.score import Call, Scores
+
+OPTIONS: Mapping[str, OptionValue | None] = {"pool": 1}
+
+
+def device(call: Call) -> Scores:
+    def scores(part: range) -> Tensor:
+        each = call.query.shape[0] * call.query.shape[1] * max(call.kv_len, _rows(call) * call.query.shape[3])
+        return torch.cat([_votes(call, blocks) for blocks in pieces(part, each)], 2)
+
+    return scores
+
+
+def plain(call: Call) -> Scores:
+    reach = _pool(call) // 2
+
+    def block_votes(block: int) -> Tensor:
+        rows, stop = members(call, block), plain_stop(call, block)
+        query = call.query[:, :, rows.start - call.kv_len + call.q_len : rows.stop - call.kv_len + call.q_len].double()
+        key = call.key.double().repeat_interleave(call.query.shape[1] // call.key.shape[1], 1)[:, :, :stop]
+        weight = (query.mean(2, keepdim=True) @ key.transpose(-1, -2) * call.scale).softmax(-1).squeeze(2)
+        around = [weight[..., max(0, kv - reach) : kv + reach + 1].amax(-1) for kv in range(stop)]
+        votes = torch.zeros(*weight.shape[:2], call.units, dtype=torch.float64)
+        for kv in range(stop):
+            votes[..., kv // call.geometry.size] += around[kv]
+        return votes
+
+    return lambda part: torch.stack([block_votes(block) for block in part], 2)
+
+
+def _rows(call: Call) -> int:
+    return call.q_len if call.geometry.rows is None else call.geometry.rows
+
+
+def _pool(call: Call) -> int:
+    pool = number(call, "pool")
+    assert pool % 2 == 1, "the neighbourhood of a key is as wide before it as after it"
+    return pool
+
+
+def _votes(call: Call, part: range) -> Tensor:
+    query = averages(call, part, _rows(call))[0].squeeze(3)
+    unknown = unseen(call, part)
+    weight = products(query, call.key).masked_fill_(unknown, -torch.inf).softmax(-1)
+    pool, size = _pool(call), call.geometry.size
+    if pool > 1:
+        weight = max_pool1d(weight.flatten(0, 2), pool, 1, pool // 2).view(weight.shape).masked_fill(unknown, 0.0)
+    votes: Tensor = pad(weight, (0, -call.kv_len % size)).unflatten(-1, (-1, size))
+    return votes.sum(-1)
