@@ -100,11 +100,38 @@ def _terms(mask: BoolExpr) -> list[Term]:
 
 
 def _merged(terms: Sequence[Term]) -> list[Term]:
-    """Terms with the same literals as one."""
+    """Terms with the same literals as one, and all that ask inputs only as one."""
     together: dict[frozenset[BoolExpr], BoolExpr] = {}
     for term in terms:
         together[term.literals] = disjunction(together.get(term.literals, FALSE), term.affine)
-    return [Term(affine, literals) for literals, affine in together.items()]
+    found = [Term(affine, literals) for literals, affine in together.items()]
+    asking = [term for term in found if term.literals and not any(map(_asks_a_set, term.literals))]
+    if len(asking) < 2:
+        return found
+    return [*(term for term in found if term not in asking), _one_term(asking)]
+
+
+def _one_term(terms: Sequence[Term]) -> Term:
+    """Terms that ask inputs only, as one; what holds where they differ is part of its literal."""
+    whole = _any(_all(sorted(term.literals, key=repr)) for term in terms)
+    if len({term.affine for term in terms}) > 1:
+        whole = _any(conjunction(term.affine, _all(sorted(term.literals, key=repr))) for term in terms)
+    return Term(_any({term.affine: None for term in terms}), frozenset({whole}))
+
+
+def _asks_a_set(condition: BoolExpr) -> bool:
+    return any(isinstance(part, Member) for part in parts(condition))
+
+
+def _weakened(condition: BoolExpr) -> BoolExpr:
+    """The condition with everything but comparisons of inputs taken for true."""
+    match condition:
+        case And(left, right):
+            return conjunction(_weakened(left), _weakened(right))
+        case Or(left, right):
+            return disjunction(_weakened(left), _weakened(right))
+        case _:
+            return condition if given(condition) else TRUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +147,10 @@ def _driver(term: Term, geometry: Mapping[str, Geometry]) -> _Driver:
     if sets:
         first = min(sets, key=lambda member: geometry[member.name].size)
         return _Driver(List(first.name, geometry[first.name]), frozenset({first}))
-    inputs = [one for one in sorted(term.literals, key=repr) if isinstance(one, Compare)]
-    if not inputs:
+    inputs = [one for one in sorted(term.literals, key=repr) if not _asks_a_set(one)]
+    condition = _weakened(_all(inputs))
+    if condition == TRUE:
         return _Driver(None, frozenset())
-    condition = _all(inputs)
     name = "touched_" + "_".join(sorted({part.name for part in parts(condition) if isinstance(part, Attribute)}))
     return _Driver(List(name, TOUCHED, condition), frozenset())
 

@@ -199,7 +199,7 @@ class Choosing:
 
     def _amount(self, node: Node) -> int | None:
         """The value of an expression over parameters; None where a plain value stands."""
-        if not isinstance(node, Scalar) or not node.plain or not any(letter.isalpha() for letter in node.text):
+        if not isinstance(node, Scalar) or not any(letter.isalpha() for letter in node.text):
             return None
         if node.text in ("true", "false"):
             return None

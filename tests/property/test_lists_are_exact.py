@@ -31,6 +31,8 @@ MASKS = (
     "kv <= q and (head < 1 and (kv in columns or q - kv < window) or head >= 1 and (q // 16, kv // 8) in blocks)",
     "kv <= q and doc[q] == doc[kv] and (kv in columns or (q // 16, kv // 8) in blocks)",
     "abs(q - kv) < window or kv in columns or (q // 8, kv // 4) in pages",
+    "doc[q] == doc[kv] and (kv <= q or ok[kv] == 1)",
+    "kv <= q and (ok[kv] == 0 or doc[q] == 2 or doc[q] == doc[kv])",
 )
 NAMES = ("doc", "ok", "blocks", "columns", "diagonals", "pages")
 
