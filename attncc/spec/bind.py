@@ -46,8 +46,8 @@ def bind(spec: PatternSpec, params: Mapping[str, int]) -> Bound:
 def _mask(spec: PatternSpec, params: Mapping[str, int]) -> tuple[BoolExpr, list[Fault]]:
     faults: list[Fault] = []
     lets: dict[str, Operand] = {}
-    tokens = _names(spec.inputs)
-    sets = (*_names(spec.select), *tokens)
+    tokens, tables = _inputs(spec.inputs, "token"), _inputs(spec.inputs, "block")
+    sets = (*_names(spec.select), *tables)
     for name, scalar in spec.lets:
         lets[name], found = read_expression(scalar.text, Scope(params, dict(lets), sets, tokens), f"let {name}")
         faults += _placed(spec, scalar, found)
@@ -57,6 +57,22 @@ def _mask(spec: PatternSpec, params: Mapping[str, int]) -> tuple[BoolExpr, list[
 
 def _names(node: Node | None) -> tuple[str, ...]:
     return tuple(key.text for key, _ in node.entries) if isinstance(node, Table) else ()
+
+
+def _inputs(node: Node | None, per: str) -> tuple[str, ...]:
+    """The inputs that hold a value per token, or per block."""
+    entries = node.entries if isinstance(node, Table) else ()
+    return tuple(key.text for key, entry in entries if _per(entry) == per)
+
+
+def _per(entry: Node) -> str:
+    match entry:
+        case Scalar(text):
+            return text
+        case Table(entries):
+            return next((_per(value) for key, value in entries if key.text == "per"), "")
+        case _:
+            return ""
 
 
 def _placed(spec: PatternSpec, scalar: Scalar, faults: list[Fault]) -> list[Fault]:

@@ -207,7 +207,7 @@ class Choosing:
         self.values.faults += [within(self.origin, node, fault) for fault in faults]
         if not faults and (operand.reach is None or not operand.fixed):
             self.values.fault(node, "an amount is a number, or an expression of numbers and params")
-        return operand.reach.low if operand.reach is not None else 1
+        return operand.reach.low if operand.reach is not None and operand.fixed else 1
 
     def _whole(self, node: Node, least: int) -> int:
         """An integer or an amount, `least` or more."""

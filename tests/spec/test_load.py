@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from attncc.errors import BadParameter, PatternFileError, UnknownParameter, UnknownPattern
-from attncc.ir.pattern import Alibi, Scale, Softcap
+from attncc.ir.pattern import SOFTMAX, Alibi, Scale, Softcap
 from attncc.spec.load import find, from_dict, read, shipped
 from attncc.spec.lower import lower
 from attncc.spec.schema import json_schema
@@ -89,7 +89,7 @@ def test_score_rules_keep_their_order_and_can_be_switched_off() -> None:
     rules = {"softcap": 30, "alibi": True, "scale": 0.5}
     assert from_dict({**CAUSAL, "score": rules}).score == (Softcap(30.0), Alibi(), Scale(0.5))
     assert from_dict({**CAUSAL, "score": {"alibi": False}}).score == ()
-    assert from_dict({**CAUSAL, "combine": "softmax"}).combine == "softmax"
+    assert lower(from_dict({**CAUSAL, "combine": "softmax"})).combine == SOFTMAX
 
 
 def test_a_truth_value_is_a_mask() -> None:
@@ -114,4 +114,4 @@ def test_shipped_patterns_fit_the_schema() -> None:
     validator.check_schema(validator.schema)
     for name in shipped():
         validator.validate(yaml.safe_load(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8")))
-    assert not validator.is_valid({**CAUSAL, "select": {}})
+    assert not validator.is_valid({**CAUSAL, "select": {"columns": {"score": "pooled"}}})

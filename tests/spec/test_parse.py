@@ -139,18 +139,11 @@ WRONG = [
     ("q < 2147483648", "1:5: '2147483648' is too large; integers go up to 2147483647"),
     ("200 * q < 3", "1:1: this leaves 32-bit integers: it can reach 3,355,443,200 at length 16,777,216"),
     ("q < " + "9" * 5000, "1:5: '" + "9" * 37 + "...' is too large; integers go up to 2147483647"),
-    (
-        "kv in vertical",
-        "1:4: run-time selection (`in`, `select:`) is not in this version; compare positions instead",
-    ),
-    (
-        "(q // 64, kv // 64) in blocks",
-        "1:1: run-time selection (`in`, `select:`) is not in this version; compare positions instead",
-    ),
-    (
-        "doc[q] == doc[kv]",
-        "1:1: per-token inputs (`inputs:`) are not in this version; only positions, sizes, head and batch are known",
-    ),
+    ("kv in vertical", "1:7: unknown set 'vertical' in mask, and no set is declared"),
+    ("(q // 64, kv // 64) in blocks", "1:24: unknown set 'blocks' in mask, and no set is declared"),
+    ("(q, kv) < 3", "1:9: '<' does not fit here; 'in' after a pair would"),
+    ("kv in 3", "1:7: '3' does not fit here; the name of a set would"),
+    ("doc[q] == 1", "1:1: unknown input 'doc' in mask, and none is declared"),
 ]
 
 
