@@ -13,12 +13,9 @@ from attncc.lists import RowLists, packed
 from attncc.selectors.catalog import load
 from attncc.selectors.eligible import forced, most_forced, reachable
 from attncc.selectors.heads import largest, list_heads, together
-from attncc.selectors.pack import joined, shifted, widened
+from attncc.selectors.pack import joined, row_parts, shifted, widened
 from attncc.selectors.rules import taken
 from attncc.selectors.score import Call, Scores
-
-#: Scores held at a time, but those of one row block at least: 16 MiB in float32.
-MOST_SCORES = 2**22
 
 
 def select(
@@ -43,13 +40,6 @@ def select(
         return joined(choice.parts(), capacity)
 
 
-def row_parts(rows: range, numbers_per_row: int) -> Iterator[range]:
-    """`rows` in parts that need at most MOST_SCORES numbers, but one row at least."""
-    step = max(1, MOST_SCORES // numbers_per_row)
-    for start in range(rows.start, rows.stop, step):
-        yield range(start, min(rows.stop, start + step))
-
-
 @dataclass(frozen=True, slots=True)
 class _Choice:
     selection: Selection
@@ -71,8 +61,8 @@ class _Choice:
 
     def parts(self) -> Iterator[RowLists]:
         """The lists of keys of all row blocks, a part at a time."""
-        numbers = self.call.query.shape[0] * self.call.query.shape[1] * self.call.units
-        for part in row_parts(self.call.rows, numbers):
+        units = self.call.query.shape[0] * self.call.query.shape[1] * self.call.units
+        for part in row_parts(self.call.rows, units):
             yield packed(self.chosen(part), self.room(part))
 
     def offsets(self, capacity: int | None) -> RowLists:

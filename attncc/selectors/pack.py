@@ -1,13 +1,23 @@
-"""How the lists of parts of the rows become one, in no more room than there is."""
+"""How rows are taken a part at a time, and how the lists of the parts become one, in no more room than there is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from attncc.lists import RowLists
+
+#: Units of all rows that are chosen among at a time: 16 MiB of scores in float32.
+MOST_UNITS = 2**22
+
+
+def row_parts(rows: range, units_per_row: int) -> Iterator[range]:
+    """`rows` in parts of at most MOST_UNITS units, of all batches and heads together, but one row at least."""
+    step = max(1, MOST_UNITS // units_per_row)
+    for start in range(rows.start, rows.stop, step):
+        yield range(start, min(rows.stop, start + step))
 
 
 def joined(parts: Iterable[RowLists], capacity: int | None) -> RowLists:

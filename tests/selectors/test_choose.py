@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attncc.ir.selection import HEADS, Above, Always, Geometry, Heads, Mass, Rule, Selection, Top
 from attncc.lists import RowLists
-from attncc.selectors import choose
+from attncc.selectors import pack
 from attncc.selectors.choose import select
 from attncc.selectors.plain import plain_select
 from attncc.selectors.score import Call
@@ -69,11 +69,11 @@ def test_lists_are_those_of_the_slow_twin(
 
 
 @pytest.mark.parametrize("capacity", [0, 1, 37, 5000])
-@pytest.mark.parametrize("most_scores", [1, 500, 2**22])
+@pytest.mark.parametrize("most_units", [1, 500, 2**22])
 def test_a_fixed_pool_holds_what_it_can_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, capacity: int, most_scores: int
+    monkeypatch: pytest.MonkeyPatch, capacity: int, most_units: int
 ) -> None:
-    monkeypatch.setattr(choose, "MOST_SCORES", most_scores)
+    monkeypatch.setattr(pack, "MOST_UNITS", most_units)
     sizes = Sizes(75, 75, batch=2)
     selection = selection_of("given", BLOCKS, Top(3), {"scores": "table"})
     inputs = scored(selection, sizes, 50, 0)
@@ -94,7 +94,7 @@ def test_parts_of_the_rows_make_the_whole(monkeypatch: pytest.MonkeyPatch, sizes
     selection = selection_of("given", geometry, Mass(0.7), {"scores": "table"}, heads="group_sum")
     inputs = scored(selection, sizes, 9, 1)
     same(selection, sizes, inputs)
-    monkeypatch.setattr(choose, "MOST_SCORES", 1)
+    monkeypatch.setattr(pack, "MOST_UNITS", 1)
     same(selection, sizes, inputs)
 
 
