@@ -16,7 +16,8 @@ from attncc.ref.tensors import evaluate
 from attncc.selectors.choose import select
 from attncc.selectors.pack import shifted
 from attncc.selectors.plain import plain_select
-from attncc.selectors.tables import listed, touched
+from attncc.selectors.tables import listed
+from attncc.selectors.touched import touched
 
 #: Numbers of inputs lie between plus and minus this.
 TOKEN_LIMIT = 2**30
@@ -36,7 +37,7 @@ def chosen(
         return {name: _nothing(shape.rows, query, key) for name, shape in pattern.geometry().items()}
     found = {one.name: select(one, query, key, scale, inputs) for one in pattern.selections}
     return found | {
-        one.name: listed(inputs[one.name], one.geometry, query.shape[2], key.shape[2])
+        one.name: listed(one, inputs[one.name], query, key)
         for one in pattern.inputs
         if one.geometry is not None
     }
@@ -54,7 +55,7 @@ def plainly_chosen(
         for name, there in plain.items()
     }
     return found | {
-        one.name: listed(inputs[one.name], one.geometry, query.shape[2], key.shape[2])
+        one.name: listed(one, inputs[one.name], query, key)
         for one in pattern.inputs
         if one.geometry is not None
     }
