@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from attncc.codegen.cpu.exprs import LANES, SCALARS, CPrinter
+from attncc.codegen.cpu.gathers import Gathers
 from attncc.codegen.cpu.isa import InstructionSet
-from attncc.codegen.cpu.layout import guarded
-from attncc.codegen.cpu.loops import LoopWriter, mask_names
+from attncc.codegen.cpu.kinds import Kinds, kinds
+from attncc.codegen.cpu.layout import filled, guarded
+from attncc.codegen.cpu.loops import LoopWriter
+from attncc.codegen.cpu.needs import Needs, block_fields, functions, own_rows
 from attncc.codegen.cpu.numbers import namer
 from attncc.codegen.cpu.parts import part
-from attncc.codegen.cpu.score import DECODE, change_scores, factor
-from attncc.codegen.cpu.visits import enumeration, visits
+from attncc.codegen.cpu.score import DECODE, Lanes, change_scores, factor, gathered
+from attncc.codegen.cpu.sharing import shared
+from attncc.codegen.cpu.visits import changing, enumerations, visits
 from attncc.codegen.writer import Writer
-from attncc.ir.expr import BoolExpr
 from attncc.ir.pattern import Alibi
 from attncc.ir.tile import TilePlan
 
@@ -21,51 +24,63 @@ LAST_QUERY = """const vec end = load_elements(row + HEAD_DIM - LANES) * sign;
 for (int lane = PADDED_DIM - HEAD_DIM; lane < LANES; lane++) {
     block->query[r][PADDED_DIM - LANES + lane] = end[lane];
 }"""
+FILL = """for (int i = count; i % LANES != 0; i++) {
+    position[i] = position[count - 1];
+}"""
 LAST_OUT = "store_elements(out + HEAD_DIM - LANES, load(acc + PADDED_DIM - LANES) * share);"
 
 
-def decode(plan: TilePlan, isa: InstructionSet, sizes: Mapping[str, int], entry: str) -> Iterator[str]:
-    """The pieces of the file after the vector operations, in order."""
-    masks, name = mask_names(plan), namer(plan.pattern)
+def decode(plan: TilePlan, isa: InstructionSet, sizes: Mapping[str, int], needs: Needs, entry: str) -> Iterator[str]:
+    """The pieces of the file after `struct call`, in order."""
+    found, name = kinds(plan), namer(plan.pattern)
+    masks, lanes = found.masks, gathered(DECODE) if needs.gathered else DECODE
     ragged = sizes["HEAD_DIM"] != sizes["PADDED_DIM"]
-    yield from enumeration(masks)
-    yield _block(plan)
-    yield _filled(part("decode_scores"), {"LAST_PART": part("decode_last_part") if ragged else ""})
+    yield from functions(needs)
+    yield from enumerations(found)
+    yield _block(plan, needs)
+    yield filled(part("decode_scores"), {"LAST_PART": part("decode_last_part") if ragged else ""})
     yield part("decode_weights")
     yield part("decode_values")
     yield _absorb(isa, sizes)
     if masks or plan.pattern.score:
-        yield change_scores(plan.pattern.score, masks, CPrinter(LANES, name), DECODE)
-    yield from visits(plan, masks, part("decode_visit"))
-    yield _visit_keys(plan, masks, name)
+        yield change_scores(plan.pattern.score, masks, CPrinter(LANES, name), lanes)
+    yield from _visits(plan, found, needs, lanes)
+    yield _visit_keys(plan, found, name)
     fields = {
         "LAST_QUERY": LAST_QUERY if ragged else "",
         "LAST_OUT": LAST_OUT if ragged else "",
         "FACTOR": factor(plan.pattern.score),
         "SLOPES": _slopes(plan),
+        "OWN_ROWS": "\n".join(own_rows(needs, "decode")),
     }
-    yield _filled(part("decode_attend"), fields)
-    yield part("decode_entry").replace("ENTRY", entry)
+    yield filled(part("decode_attend"), fields)
+    yield _entry(plan, needs, sizes["ROWS"]).replace("ENTRY", entry)
 
 
-def _filled(text: str, fields: Mapping[str, str]) -> str:
-    """`text` with fields replaced; a line that holds nothing but an empty field goes."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        field = next((field for field in fields if line.strip() == field), None)
-        if field is None:
-            lines.append(line)
-        elif fields[field]:
-            indent = line[: -len(field)]
-            lines.extend(part if part.startswith("#") else indent + part for part in fields[field].splitlines())
-    return "\n".join(lines) + "\n"
+def _visits(plan: TilePlan, found: Kinds, needs: Needs, lanes: Lanes) -> Iterator[str]:
+    if not needs.gathered:
+        yield from visits(plan, found.masks, lanes, part("decode_visit"))
+        return
+    fields = {"CHANGE_SCORES": changing(plan, found.masks, lanes), "FILL_POSITIONS": FILL if needs.tokens else ""}
+    yield from Gathers(plan, found, needs, "decode", filled(part("decode_take"), fields)).functions()
 
 
-def _block(plan: TilePlan) -> str:
+def _entry(plan: TilePlan, needs: Needs, rows: int) -> str:
+    if not needs.gathered:
+        return part("decode_entry")
+    together = shared(plan, needs) if rows > 1 else ""
+    declared = f"const int64_t taken = {together} ? ROWS : 1;" if together else ""
+    text = filled(part("decode_entry_gathered"), {"SHARED_ROWS": declared})
+    return guarded(text.replace("TAKEN", "taken" if together else "ROWS"))
+
+
+def _block(plan: TilePlan, needs: Needs) -> str:
     text = part("decode_block")
     extra = ("    float scale;\n" if plan.pattern.score else "") + (
         "    float slope[ROWS];\n" if Alibi() in plan.pattern.score else ""
     )
+    given = "".join(f"    {field}\n" for field in block_fields(needs, "decode"))
+    text = text.replace("    const element *key, *value;\n", f"    const element *key, *value;\n{given}")
     return text.replace("    int count;\n", f"{extra}    int count;\n")
 
 
@@ -89,10 +104,10 @@ def _absorb(isa: InstructionSet, sizes: Mapping[str, int]) -> str:
     return writer.source()
 
 
-def _visit_keys(plan: TilePlan, masks: Mapping[BoolExpr, str], name: Callable[[str], str]) -> str:
+def _visit_keys(plan: TilePlan, kinds: Kinds, name: Callable[[str], str]) -> str:
     """The loops of the plan for a tile of one row."""
     loops = Writer()
-    LoopWriter(loops, CPrinter(SCALARS, lambda word: PLACES.get(word, name(word))), masks, "block").body(plan.body)
+    LoopWriter(loops, CPrinter(SCALARS, lambda word: PLACES.get(word, name(word))), kinds, "block").body(plan.body)
     writer = Writer()
     writer.line("/* The runs of keys that the row sees. */")
     with writer.block("static void visit_keys(struct block *block) {", "}"):

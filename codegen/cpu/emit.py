@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from attncc.codegen.cpu.decode import decode
 from attncc.codegen.cpu.isa import SETS, InstructionSet
 from attncc.codegen.cpu.layout import constants
-from attncc.codegen.cpu.loops import mentioned
 from attncc.codegen.cpu.method import method
+from attncc.codegen.cpu.needs import Needs, call, needs
 from attncc.codegen.cpu.numbers import LN_2, LOG2_E, decode_sizes, exponential, parameters, sizes
 from attncc.codegen.cpu.parts import part
 from attncc.codegen.cpu.prefill import prefill
 from attncc.codegen.cpu.prune import prune
+from attncc.codegen.cpu.sharing import per_head
 from attncc.codegen.header import header_lines
 from attncc.codegen.kernel import KernelSource, Phase
 from attncc.ir.pattern import Alibi, Softcap
@@ -52,26 +53,27 @@ def _header(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule
 def _file(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule, entry: str) -> Iterator[str]:
     isa = SETS[str(schedule["isa"])]
     tiles = phase == "prefill" and isa.tiles and operands.dtype == "bfloat16"
-    numbers, kernel = _kernel(plan, operands, phase, schedule, entry)
+    needed = needs(plan)
+    numbers, kernel = _kernel(plan, operands, phase, schedule, needed, entry)
     yield _includes(isa, tiles)
     if params := parameters(plan.pattern):
         yield f"/* Parameters of the pattern. */\n{constants(params)}\n"
     yield f"/* Sizes of the tiles, in memory and in registers. */\n{constants(numbers)}\n"
     yield part("floats").replace("LOG2_E_VALUE", LOG2_E).replace("LN_2_VALUE", LN_2)
     yield from _vectors(plan, operands, isa)
-    yield part("call")
+    yield call(needed)
     yield from kernel
 
 
 def _kernel(
-    plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule, entry: str
+    plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule, needed: Needs, entry: str
 ) -> tuple[Mapping[str, int], Iterator[str]]:
     isa = SETS[str(schedule["isa"])]
     if phase == "decode":
-        numbers = decode_sizes(isa, operands, schedule, per_head="head" in mentioned(plan))
-        return numbers, decode(plan, isa, numbers, entry)
+        numbers = decode_sizes(isa, operands, schedule, per_head(plan))
+        return numbers, decode(plan, isa, numbers, needed, entry)
     numbers = sizes(isa, operands, schedule)
-    return numbers, prefill(plan, method(operands, isa, numbers), entry)
+    return numbers, prefill(plan, method(operands, isa, numbers, needed.gathered), needed, entry)
 
 
 def _vectors(plan: TilePlan, operands: Operands, isa: InstructionSet) -> Iterator[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from attncc.codegen.exprs import ATOM, Language, Printer
-from attncc.ir.expr import VARIABLES, And, BoolExpr, Expr, Max, Min, Or, names
+from attncc.ir.expr import VARIABLES, And, Attribute, BoolExpr, Expr, Max, Member, Min, Or, names
 from attncc.ir.text import text
 
 #: Whole numbers and conditions, one value at a time.
@@ -46,16 +47,27 @@ LANES = replace(
 )
 
 WORDS = {"<": "lt", "<=": "le", "==": "eq", "!=": "ne", ">=": "ge", ">": "gt", "+": "plus", "-": "minus", "*": "times"}
-WORDS |= {"//": "div", "%": "mod"}
+WORDS |= {"//": "div", "%": "mod", "[": "of"}
 LONGEST_WORD = 40
+
+
+def local(node: Attribute | Member) -> str:
+    """The variable that holds a number of a position in lanes."""
+    assert isinstance(node, Attribute), "masks of pairs ask inputs, not sets"
+    return f"{node.name}_{node.position}"
 
 
 @dataclass(frozen=True, slots=True)
 class CPrinter(Printer):
-    """Puts parentheses where `and` meets `or`, as compilers ask for, and constants into lanes where functions do."""
+    """Puts parentheses where `and` meets `or`, as compilers ask for, and constants into lanes where functions do.
+    `given` spells what is chosen or given at run time, as an atom."""
+
+    given: Callable[[Attribute | Member], str] = local
 
     def _print(self, expr: Expr) -> tuple[str, int]:
         match expr:
+            case Attribute() | Member():
+                return self.given(expr), ATOM
             case Min(left, right) if self.language is LANES:
                 return self.language.minimum.format(self._lanes(left), self._lanes(right)), ATOM
             case Max(left, right) if self.language is LANES:
@@ -80,6 +92,6 @@ class CPrinter(Printer):
 
 def macro(mask: BoolExpr) -> str | None:
     """The mask as the name of a constant, as in KV_LE_Q; None where it is too long to be one."""
-    words = [WORDS.get(word, word) for word in re.findall(r"\w+|[^\w\s()]+", text(mask))]
+    words = [WORDS.get(word, word) for word in re.findall(r"\w+|\[|[^\w\s()\[\]]+", text(mask))]
     name = "_".join(words).upper()
     return name if len(name) <= LONGEST_WORD and re.fullmatch(r"[A-Z]\w*", name) else None

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 WIDTH = 120
 
+#: The indentation of a function's statements.
+INDENT = 4
+
 
 def listed(opening: str, items: Sequence[str], closing: str, column: int = 0) -> str:
     """`opening` up to its parenthesis, the items with commas, and `closing`; further lines align with the first item.
@@ -21,6 +24,19 @@ def listed(opening: str, items: Sequence[str], closing: str, column: int = 0) ->
         else:
             lines[-1] += f" {item}"
     return "\n".join(lines) + closing
+
+
+def filled(text: str, fields: Mapping[str, str]) -> str:
+    """`text` with fields replaced; a line that holds nothing but an empty field goes."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        field = next((field for field in fields if line.strip() == field), None)
+        if field is None:
+            lines.append(line)
+        elif fields[field]:
+            indent = line[: -len(field)]
+            lines.extend(part if part.startswith("#") else indent + part for part in fields[field].splitlines())
+    return "\n".join(lines) + "\n"
 
 
 def guarded(function: str) -> str:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from attncc.codegen.cpu.exprs import CPrinter, macro
-from attncc.codegen.cpu.layout import listed
+from attncc.codegen.cpu.exprs import CPrinter
+from attncc.codegen.cpu.kinds import Kinds, kind_of
+from attncc.codegen.cpu.layout import INDENT, listed
 from attncc.codegen.writer import Writer
-from attncc.ir.expr import ONE, STRIP, Add, BoolExpr, IntExpr, Not, Var, names
+from attncc.ir.expr import ONE, STRIP, Add, IntExpr, Not, Var, names
 from attncc.ir.tile import Body, Branch, Run, Strips, TilePlan
-
-#: The text of the loops stands in a function.
-INDENT = 4
-
-
-def mask_names(plan: TilePlan) -> Mapping[BoolExpr, str]:
-    """A constant of `enum mask` for every different mask of the plan, in the order of the text."""
-    masks = dict.fromkeys(run.mask for run in plan.runs() if run.mask is not None)
-    return {mask: macro(mask) or f"MASK_{chr(65 + at)}" for at, mask in enumerate(masks)}
 
 
 def mentioned(plan: TilePlan) -> frozenset[str]:
@@ -32,7 +23,7 @@ def _mentioned(body: Body) -> frozenset[str]:
     for node in body:
         match node:
             case Run(first, stop, mask):
-                found |= names(first) | names(stop) | (frozenset() if mask is None else names(mask))
+                found |= names(first) | names(stop) | names(node.only) | (frozenset() if mask is None else names(mask))
             case Strips(lo, hi, _, inner):
                 found |= names(lo) | names(hi) | _mentioned(inner)
             case Branch(condition, then, orelse):
@@ -44,17 +35,19 @@ def _mentioned(body: Body) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class LoopWriter:
-    """Writes bodies of a plan into `writer` as calls of visit_full and visit_<mask>, with `block` as their pointer."""
+    """Writes bodies of a plan into `writer` as calls of visit_<kind>, with `block` as their pointer."""
 
     writer: Writer
     printer: CPrinter
-    masks: Mapping[BoolExpr, str]
+    kinds: Kinds
     block: str
 
     def body(self, body: Body) -> None:
         for node in body:
             match node:
-                case Strips(lo, hi, step, (Run(Var("strip"), Add(Var("strip"), stop)) as run,)) if stop == ONE:
+                case Strips(lo, hi, step, (Run(Var("strip"), Add(Var("strip"), stop)) as run,)) if (
+                    stop == ONE and kind_of(run).walk == "visit"
+                ):
                     self._visit(run, lo, hi, step)
                 case Run(first, stop):
                     self._visit(node, first, stop, 1)
@@ -84,6 +77,8 @@ class LoopWriter:
             self.body(strips.body)
 
     def _visit(self, run: Run, first: IntExpr, stop: IntExpr, step: int) -> None:
-        name = "full" if run.mask is None else self.masks[run.mask].lower()
-        arguments = (self.block, self.printer(first), self.printer(stop), str(step))
-        self.writer.lines(listed(f"visit_{name}(", arguments, ");", column=self.writer.column + INDENT))
+        kind = kind_of(run)
+        arguments = [self.block, self.printer(first), self.printer(stop)]
+        if kind.walk == "visit":
+            arguments.append(str(step))
+        self.writer.lines(listed(f"{self.kinds.visit(kind)}(", arguments, ");", column=self.writer.column + INDENT))

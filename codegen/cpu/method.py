@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attncc.codegen.cpu.isa import InstructionSet
+from attncc.codegen.cpu.layout import filled
 from attncc.codegen.cpu.parts import part
-from attncc.codegen.cpu.score import PREFILL, TILED, Lanes
+from attncc.codegen.cpu.score import PREFILL, TILED, Lanes, gathered
 from attncc.codegen.writer import Writer
 from attncc.ir.schedule import Operands
 
@@ -30,8 +31,19 @@ class Method:
     after: tuple[str, ...] = ()
 
 
-def method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
-    """Products of bfloat16 where the machine has them, of tiles or of pairs; else multiply-adds of float32."""
+def method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int], by_position: bool) -> Method:
+    """Products of bfloat16 where the machine has them, of tiles or of pairs; else multiply-adds of float32.
+    `by_position` if the block says where each key lies; else keys lie first, first + step, ..."""
+    found = _method(operands, isa, sizes)
+    fields = {"FIND_KEYS": part("find_keys_amx_gathered" if by_position else "find_keys_amx")}
+    which = "k < last ? k : last"
+    position = f"block->position[at + ({which})]" if by_position else f"first + ({which}) * step"
+    run = "" if by_position else ", int64_t first, int64_t step"
+    text = (filled(one, fields).replace("POSITION", position).replace(" RUN_PARAMETERS", run) for one in found.text)
+    return replace(found, text=tuple(text), lanes=gathered(found.lanes) if by_position else found.lanes)
+
+
+def _method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
     if operands.dtype == "bfloat16" and isa.tiles:
         return _tiles(sizes)
     if operands.dtype == "bfloat16" and isa.pairs:

@@ -8,7 +8,7 @@ from attncc.codegen.cpu.layout import constants
 
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 FUNCTION = re.compile(
-    r"\Astatic (?:inline |const |__attribute__\(\((?:noinline|always_inline)\)\) )*(?:const )?\w+ \*?(\w+)[ (]"
+    r"\Astatic (?:inline |const |__attribute__\(\((?:noinline|always_inline)\)\) )*(?:const |struct )*\w+ \*?(\w+)[ (]"
 )
 CONSTANT = re.compile(r"\b([A-Z]\w*) = (-?\d+)")
 MACRO = re.compile(r"#define (\w+)\b.*\n?")

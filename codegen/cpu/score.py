@@ -9,14 +9,15 @@ from typing import assert_never
 from attncc.codegen.cpu.exprs import CPrinter
 from attncc.codegen.cpu.layout import guarded
 from attncc.codegen.writer import Writer
-from attncc.ir.expr import BoolExpr, names
+from attncc.ir.expr import Attribute, BoolExpr, Position, Var, parts
 from attncc.ir.pattern import Alibi, Scale, ScoreRule, Softcap
 
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
     """What the lanes of a vector of scores stand for: the loops over such vectors, and in them, where a vector lies and
-    which queries, keys and slopes belong to it."""
+    which queries, keys, slopes and numbers of an input (NAME) belong to it. `run` are the variables that say where the
+    keys lie; none where the block has their positions."""
 
     outer: str
     inner: str
@@ -24,6 +25,9 @@ class Lanes:
     q: str
     kv: str
     slope: str
+    number_q: str
+    number_kv: str
+    run: tuple[str, ...] = ("first", "step")
 
 
 #: LANES queries and one key. AMX keeps the scores of 16 queries together.
@@ -34,6 +38,8 @@ PREFILL = Lanes(
     q="spread(block->q_first + lane) + LANE",
     kv="spread(first + i * step)",
     slope="block->slope",
+    number_q="load_numbers(block->NAME_q + lane)",
+    number_kv="spread(block->NAME_tokens[block->position[block->count + i]])",
 )
 TILED = replace(PREFILL, place="block->score[lane / 16][block->count + i]")
 
@@ -45,7 +51,17 @@ DECODE = Lanes(
     q="spread(block->q)",
     kv="spread(first + i * step) + LANE * (int32_t)step",
     slope="block->slope[r]",
+    number_q="spread(block->NAME_tokens[greater(block->q, 0)])",
+    number_kv="gather(block->NAME_tokens, load_numbers(block->position + block->count + i))",
 )
+
+
+def gathered(lanes: Lanes) -> Lanes:
+    """The same where the block has the positions of its keys."""
+    position = "block->position[block->count + i]"
+    kv = "load_numbers(block->position + block->count + i)" if lanes == DECODE else f"spread({position})"
+    return replace(lanes, kv=kv, run=())
+
 
 #: Parameters of change_scores by name.
 PARAMETERS: Mapping[str, str] = {
@@ -70,7 +86,7 @@ def change_scores(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], p
     without, they stay plain products and the softmax multiplies by block->factor."""
     writer = Writer()
     writer.line(f"/* {_purpose(rules, masks)} */")
-    parameters = ", ".join(PARAMETERS[argument] for argument in change_arguments(rules, masks))
+    parameters = ", ".join(PARAMETERS[argument] for argument in change_arguments(rules, masks, lanes))
     opening = f"static inline void change_scores({parameters}) {{"
     with writer.block(opening, "}"), writer.block(lanes.outer, "}"):
         _constants(writer, rules, masks, lanes)
@@ -79,9 +95,9 @@ def change_scores(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], p
     return guarded(writer.source())
 
 
-def change_arguments(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str]) -> tuple[str, ...]:
+def change_arguments(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], lanes: Lanes) -> tuple[str, ...]:
     """What change_scores is given, as variables of its caller: positions and kind of run only if they matter."""
-    positions = ("first", "step") if _by_key(rules, masks) else ()
+    positions = lanes.run if _by_key(rules, masks) else ()
     return ("block", "count", *positions, *(("mask",) if masks else ()))
 
 
@@ -105,7 +121,14 @@ def _purpose(rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str]) -> str
 
 
 def _used(masks: Mapping[BoolExpr, str]) -> frozenset[str]:
-    return frozenset[str]().union(*(names(mask) for mask in masks))
+    """The variables that masks mention."""
+    return frozenset(node.name for mask in masks for node in parts(mask) if isinstance(node, Var))
+
+
+def _numbers(masks: Mapping[BoolExpr, str], position: Position) -> list[str]:
+    """The inputs that masks ask for the numbers of a position."""
+    asked = {node for mask in masks for node in parts(mask) if isinstance(node, Attribute)}
+    return sorted(node.name for node in asked if node.position == position)
 
 
 def _constants(writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[BoolExpr, str], lanes: Lanes) -> None:
@@ -115,6 +138,8 @@ def _constants(writer: Writer, rules: tuple[ScoreRule, ...], masks: Mapping[Bool
     for name, value in BLOCK_VALUES.items():
         if name in used:
             writer.line(f"const ivec {name} = {value};")
+    for name in _numbers(masks, "q"):
+        writer.line(f"const ivec {name}_q = {lanes.number_q.replace('NAME', name)};")
 
 
 def _one_vector(
@@ -123,6 +148,8 @@ def _one_vector(
     writer.line(f"float *place = {lanes.place};")
     if _by_key(rules, masks):
         writer.line(f"const ivec kv = {lanes.kv};")
+    for name in _numbers(masks, "kv"):
+        writer.line(f"const ivec {name}_kv = {lanes.number_kv.replace('NAME', name)};")
     writer.line("vec score = load(place);" if rules else "const vec score = load(place);")
     if rules:
         writer.line("score *= splat(block->scale);")

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from attncc.codegen.cpu.layout import listed
-from attncc.codegen.cpu.score import change_arguments
+from attncc.codegen.cpu.kinds import Kinds
+from attncc.codegen.cpu.layout import filled, listed
+from attncc.codegen.cpu.score import Lanes, change_arguments
 from attncc.ir.expr import BoolExpr
 from attncc.ir.tile import TilePlan
 
 LAST_PARAMETER = " int64_t step\n" + " " * 56 + "MASK_PARAMETER"
 
 
-def enumeration(masks: Mapping[BoolExpr, str]) -> Iterator[str]:
-    """`enum mask`, if there is anything to check at all."""
-    if masks:
-        kinds = ", ".join(("FULL", *masks.values()))
-        yield f"/* What remains to be checked of the mask, by kind of run. */\nenum mask {{ {kinds} }};\n"
+def enumerations(kinds: Kinds) -> Iterator[str]:
+    """`enum mask`, if there is anything to check at all, and `enum only`, if there are keys to leave out."""
+    if kinds.masks:
+        names = ", ".join(("FULL", *kinds.masks.values()))
+        yield f"/* What remains to be checked of the mask, by kind of run. */\nenum mask {{ {names} }};\n"
+    if kinds.onlys:
+        names = ", ".join(("ANY", *kinds.onlys.values()))
+        yield f"/* Which keys of a run are visited at all, by kind of run. */\nenum only {{ {names} }};\n"
 
 
-def visits(plan: TilePlan, masks: Mapping[BoolExpr, str], text: str) -> Iterator[str]:
+def visits(plan: TilePlan, masks: Mapping[BoolExpr, str], lanes: Lanes, text: str) -> Iterator[str]:
     """`visit`, whose text is given, and visit_full, visit_<mask>, ... as the plan needs them."""
-    text = text.replace("        CHANGE_SCORES\n", _changing(plan, masks))
+    text = filled(text, {"CHANGE_SCORES": changing(plan, masks, lanes)})
     if not masks:
         text = text.replace("inline __attribute__((always_inline)) void visit(", "void visit_full(")
         yield text.replace(LAST_PARAMETER, " int64_t step")
@@ -32,11 +36,12 @@ def visits(plan: TilePlan, masks: Mapping[BoolExpr, str], text: str) -> Iterator
     yield from map(_visit, masks.values())
 
 
-def _changing(plan: TilePlan, masks: Mapping[BoolExpr, str]) -> str:
-    call = f"change_scores({', '.join(change_arguments(plan.pattern.score, masks))});"
+def changing(plan: TilePlan, masks: Mapping[BoolExpr, str], lanes: Lanes) -> str:
+    """The call of change_scores for keys that join the block, or nothing."""
+    call = f"change_scores({', '.join(change_arguments(plan.pattern.score, masks, lanes))});"
     if plan.pattern.score:
-        return f"        {call}\n"
-    return f"        if (mask != FULL) {{\n            {call}\n        }}\n" if masks else ""
+        return call
+    return f"if (mask != FULL) {{\n    {call}\n}}" if masks else ""
 
 
 def _visit(mask: str) -> str:

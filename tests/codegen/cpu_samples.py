@@ -12,10 +12,12 @@ from attncc.codegen import cpu
 from attncc.codegen.kernel import CompiledKernel, KernelSource, Phase
 from attncc.device import CPU_ARCHES, DeviceModel
 from attncc.ir.pattern import Pattern
-from attncc.ir.schedule import KnobValue, Operands, Shape
+from attncc.ir.schedule import DType, KnobValue, Operands, Shape
 from attncc.passes import run
 from attncc.ref import dense
 from attncc.spec import load, lower
+from tests.codegen import given_samples
+from tests.codegen.given_samples import World
 
 HOST = device.host()
 
@@ -70,6 +72,30 @@ def check(pattern: Pattern, found: CompiledKernel, given: Tensors, scale: float)
     plain, plain_lse = dense.attention_rows(
         pattern, query, key, value, scale, torch.arange(query.shape[2]), query.dtype
     )
+    met = exact_lse > -torch.inf
+    assert torch.equal(lse > -torch.inf, met)
+    assert (out[~met] == 0).all()
+    rounding = torch.finfo(query.dtype).eps
+    for ours, theirs, true in ((out, plain, exact), (lse[met], plain_lse[met], exact_lse[met])):
+        assert (ours - true).norm() <= 2 * (theirs - true).norm() + rounding * true.norm()
+
+
+def kernel_given(pattern: Pattern, operands: Operands, phase: Phase, arch: str) -> CompiledKernel:
+    """The built-in schedule for a pattern with sets or inputs."""
+    schedule = cpu.space(operands, phase, machine(arch), pattern.grain()).default()
+    written = cpu.emit(run(pattern, cpu.tiling(phase, schedule)), operands, phase, schedule)
+    return cpu.build(written, machine(arch))
+
+
+def check_given(world: World, phase: Phase, dtype: DType, arch: str) -> None:
+    """As `check`, for a call with lists or inputs."""
+    shape = world.shape
+    query, key, value = tensors(shape, dtype)
+    scale = shape.head_dim**-0.5
+    found = kernel_given(world.pattern, Operands(dtype, shape.head_dim), phase, arch)
+    out, lse = found(query, key, value, scale, world.given())
+    exact, exact_lse = given_samples.dense(world, query, key, value, scale, torch.float64)
+    plain, plain_lse = given_samples.dense(world, query, key, value, scale, query.dtype)
     met = exact_lse > -torch.inf
     assert torch.equal(lse > -torch.inf, met)
     assert (out[~met] == 0).all()

@@ -32,6 +32,7 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int hea
     block.q = call->kv_len - call->q_len + row;
     block.head = head;
     block.batch = batch;
+    OWN_ROWS
     FACTOR
     block.count = 0;
     SLOPES

@@ -1,9 +1,9 @@
 /* Products of KEYS keys with all queries, into KEYS rows of block->score. `last` is the last key that exists; the rows
    after it repeat it, and are overwritten or never read. */
-static inline void score_keys(struct block *block, int at, int last, int64_t first, int64_t step) {
+static inline void score_keys(struct block *block, int at, int last RUN_PARAMETERS) {
     const float *row[KEYS];
     for (int k = 0; k < KEYS; k++) {
-        const int64_t position = first + (k < last ? k : last) * step;
+        const int64_t position = POSITION;
         const element *key = block->key + position * block->key_stride;
         row[k] = KEY_ROW;
     }

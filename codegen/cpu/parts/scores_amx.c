@@ -1,15 +1,7 @@
 /* Products of KEYS keys with all queries, into KEYS rows of block->score: 2 x 2 tiles of 16 keys and 16 queries. Keys
    are read where they lie; copied first where rows after the last may not be read, or where rows are no whole tiles. */
-static inline void score_keys(struct block *block, int at, int last, int64_t first, int64_t step) {
-    const element *key = block->key + first * block->key_stride;
-    int64_t bytes = step * block->key_stride * (int64_t)sizeof(element);
-    if (COPY_KEYS || first + (KEYS - 1) * step >= block->call->kv_len) {
-        for (int k = 0; k <= last && k < KEYS; k++) {
-            memcpy(block->key_copy[k], key + k * step * block->key_stride, HEAD_DIM * sizeof(element));
-        }
-        key = block->key_copy[0];
-        bytes = sizeof block->key_copy[0];
-    }
+static inline void score_keys(struct block *block, int at, int last RUN_PARAMETERS) {
+    FIND_KEYS
     const element *next = (const element *)((const char *)key + 16 * bytes);
     for (int lane = 0; lane < BLOCK_M; lane += 32) {
         _tile_zero(0);

@@ -1,0 +1,18 @@
+/* Takes in the `count` keys whose positions follow those of the block; a full block goes into acc. */
+OPENING
+    int32_t *position = block->position + block->count;
+    for (int i = 0; i < count; i++) {
+        const element *ahead = block->key + position[lesser(i + AHEAD, count - 1)] * block->key_stride;
+        for (int d = 0; d < HEAD_DIM; d += 64 / (int)sizeof(element)) {
+            __builtin_prefetch(ahead + d);
+        }
+        score_key(block, block->count + i, block->key + position[i] * block->key_stride);
+        block->value_row[block->count + i] = block->value + position[i] * block->value_stride;
+    }
+    FILL_POSITIONS
+    CHANGE_SCORES
+    block->count += count;
+    if (block->count == BLOCK_N) {
+        absorb(block);
+    }
+}
