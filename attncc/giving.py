@@ -37,9 +37,7 @@ def chosen(
         return {name: _nothing(shape.rows, query, key) for name, shape in pattern.geometry().items()}
     found = {one.name: select(one, query, key, scale, inputs) for one in pattern.selections}
     return found | {
-        one.name: listed(one, inputs[one.name], query, key)
-        for one in pattern.inputs
-        if one.geometry is not None
+        one.name: listed(one, inputs[one.name], query, key) for one in pattern.inputs if one.geometry is not None
     }
 
 
@@ -55,9 +53,7 @@ def plainly_chosen(
         for name, there in plain.items()
     }
     return found | {
-        one.name: listed(one, inputs[one.name], query, key)
-        for one in pattern.inputs
-        if one.geometry is not None
+        one.name: listed(one, inputs[one.name], query, key) for one in pattern.inputs if one.geometry is not None
     }
 
 

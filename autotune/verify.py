@@ -10,6 +10,7 @@ import torch
 from attncc.autotune.inputs import Inputs
 from attncc.codegen.kernel import CompiledKernel
 from attncc.ir.pattern import Pattern
+from attncc.lists import NOTHING
 from attncc.ref.dense import attention_rows
 
 #: Above so many scores, a sample of rows is compared instead of all.
@@ -61,10 +62,11 @@ def oracle(pattern: Pattern, inputs: Inputs, seed: int = 0) -> Oracle:
     """The reference for `inputs`, on all query rows or, for a large call, on a sample with the first and the last."""
     rows = _rows(inputs, seed)
     call = pattern, inputs.query, inputs.key, inputs.value, inputs.scale, rows
-    out, lse = attention_rows(*call)
-    plain_out, _ = attention_rows(*call, inputs.query.dtype)
+    given = inputs.given or NOTHING
+    out, lse = attention_rows(*call, given=given)
+    plain_out, _ = attention_rows(*call, inputs.query.dtype, given)
     # lse is float32 in every kernel, so its plain reference is too.
-    _, plain_lse = attention_rows(*call, torch.float32)
+    _, plain_lse = attention_rows(*call, torch.float32, given)
     base = BASE_ROUNDINGS * half_unit(torch.float32)
     # A sum of weights that were rounded to the dtype is off by that much of itself, its logarithm by that much.
     weights = half_unit(inputs.query.dtype)
@@ -80,11 +82,18 @@ def half_unit(dtype: torch.dtype) -> float:
 
 def verify(kernel: CompiledKernel, inputs: Inputs, expected: Oracle) -> Agreement:
     """How far `kernel` is from `expected`, for the inputs that `expected` was made from."""
-    out, lse = kernel(inputs.query, inputs.key, inputs.value, inputs.scale)
+    out, lse = call(kernel, inputs)
     error, (batch, head, row, _) = _largest(out[:, :, expected.rows], expected.out)
     lse_error, _ = _largest(lse[:, :, expected.rows], expected.lse)
     worst = batch, head, int(expected.rows[row])
     return Agreement(error, expected.allowed, lse_error, expected.lse_allowed, worst, len(expected.rows))
+
+
+def call(kernel: CompiledKernel, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+    """(out, lse) of one call."""
+    if inputs.given is None:
+        return kernel(inputs.query, inputs.key, inputs.value, inputs.scale)
+    return kernel(inputs.query, inputs.key, inputs.value, inputs.scale, inputs.given)
 
 
 def _allowed(plain: torch.Tensor, exact: torch.Tensor) -> float:

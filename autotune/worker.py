@@ -21,7 +21,7 @@ from attncc.autotune.inputs import Inputs, random_inputs
 from attncc.autotune.job import Job
 from attncc.autotune.measure import clock_for, repetitions
 from attncc.autotune.request import Answer, Inspect, Prepare, Request, Sample, Used
-from attncc.autotune.verify import Oracle, oracle, verify
+from attncc.autotune.verify import Oracle, call, oracle, verify
 from attncc.codegen.kernel import KernelSource
 from attncc.errors import AttnccError
 from attncc.ir.schedule import Schedule
@@ -46,21 +46,22 @@ class _Bench:
             case Prepare(source):
                 return _explained(partial(self._prepare, source))
             case Sample(schedule):
-                call, count = self.calls[schedule]
-                return clock_for(self.job.device.kind)(call, count) / count
+                ready, count = self.calls[schedule]
+                return clock_for(self.job.device.kind)(ready, count) / count
             case Inspect(source):
                 return _explained(partial(self._inspect, source))
 
     def _prepare(self, source: KernelSource) -> Failure | None:
         if self.inputs is None or self.expected is None:
-            self.inputs = random_inputs(self.job.shape, self.job.operands.dtype, self.job.device.kind)
-            self.expected = oracle(self.job.pattern, self.inputs)
+            job = self.job
+            self.inputs = random_inputs(job.shape, job.operands.dtype, job.device.kind, pattern=job.pattern)
+            self.expected = oracle(job.pattern, self.inputs)
         kernel, inputs = self.job.backend.build(source, self.job.device), self.inputs
         agreement = verify(kernel, inputs, self.expected)
         if not agreement.holds:
             return Failure("incorrect", str(agreement))
-        call = partial(kernel, inputs.query, inputs.key, inputs.value, inputs.scale)
-        self.calls[source.schedule] = call, repetitions(call, clock_for(self.job.device.kind))
+        ready = partial(call, kernel, inputs)
+        self.calls[source.schedule] = ready, repetitions(ready, clock_for(self.job.device.kind))
         return None
 
     def _inspect(self, source: KernelSource) -> Used | Failure:

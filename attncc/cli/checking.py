@@ -13,7 +13,7 @@ from attncc import calls, compiler, device, settings
 from attncc.autotune.inputs import random_inputs
 from attncc.autotune.verify import Agreement, oracle, verify
 from attncc.codegen.kernel import CompiledKernel
-from attncc.device import DeviceModel
+from attncc.device import DeviceKind, DeviceModel
 from attncc.errors import AttnccError, NoCompiler
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands, Shape
@@ -79,7 +79,8 @@ def _check(runner: Runner, pattern: Pattern, shape: Shape, dtype: DType) -> Chec
         return Check(runner.name, shape, dtype, None, str(error))
     except AttnccError as error:
         return Check(runner.name, shape, dtype, None, str(error), failed=True)
-    inputs = random_inputs(shape, dtype, "cuda" if runner.name == "triton on the GPU" else "cpu")
+    kind: DeviceKind = "cuda" if runner.name == "triton on the GPU" else "cpu"
+    inputs = random_inputs(shape, dtype, kind, pattern=pattern)
     return Check(runner.name, shape, dtype, verify(kernel, inputs, oracle(pattern, inputs)))
 
 
