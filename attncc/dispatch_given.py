@@ -1,8 +1,4 @@
-"""What does the dispatcher of PyTorch call for operators whose patterns choose keys or take inputs?
-
-Four operators: one that chooses, one that attends with what was chosen, its backward, and the one that users call,
-which is the first two. So a choice can be kept, and is made once for both directions.
-"""
+"""What does the dispatcher of PyTorch call for operators that choose the sets of a pattern, and attend with sets?"""
 
 from __future__ import annotations
 
@@ -21,9 +17,6 @@ from attncc.ref import plain
 from attncc.spec.lower import lower
 from attncc.spec.schema import PatternSpec
 
-CALLED = (
-    "{name}(Tensor query, Tensor key, Tensor value{params}, *{inputs}, float? scale=None) -> (Tensor out, Tensor lse)"
-)
 SELECT = "{name}_select(Tensor query, Tensor key, Tensor[] inputs{params}, *, float? scale=None) -> Tensor[]"
 FORWARD = (
     "{name}_given(Tensor query, Tensor key, Tensor value, Tensor[] lists, Tensor[] inputs{params}, *, "
@@ -35,12 +28,12 @@ BACKWARD = (
     "-> (Tensor grad_query, Tensor grad_key, Tensor grad_value)"
 )
 
-#: The tensors of the sets of a pattern, four for each, in the order of its file.
-Lists: TypeAlias = Sequence[Tensor]
+#: The tensors of the sets of a pattern, four for each, in the order of its file; its inputs, in the same order.
+Tensors: TypeAlias = Sequence[Tensor]
 
 
 class GivenOperator:
-    """The kernels of the operators of one pattern with sets or inputs, by dispatch key."""
+    """The kernels of the operators with which a choice can be kept, by dispatch key."""
 
     def __init__(self, spec: PatternSpec, library: torch.library.Library, name: str) -> None:
         self.spec = spec
@@ -50,9 +43,8 @@ class GivenOperator:
         self.sets = tuple(self._default.pattern.geometry())
         self._define(library, name)
         ops = torch.ops.attncc
-        self.overload: torch._ops.OpOverload = getattr(ops, name).default
         self.select_overload: torch._ops.OpOverload = getattr(ops, f"{name}_select").default
-        self.given_overload: torch._ops.OpOverload = getattr(ops, f"{name}_given").default
+        self.overload: torch._ops.OpOverload = getattr(ops, f"{name}_given").default
         self.backward_overload: torch._ops.OpOverload = getattr(ops, f"{name}_given_backward").default
 
     def bound(self, params: tuple[int, ...]) -> Attend:
@@ -64,15 +56,8 @@ class GivenOperator:
             self._others[params] = attend(lower(self.spec, dict(named)))
         return self._others[params]
 
-    def called(
-        self, query: Tensor, key: Tensor, value: Tensor, *params: int, scale: float | None = None, **inputs: Tensor
-    ) -> State:
-        given = [inputs[name] for name in self.inputs]
-        lists = self.select_overload(query.detach(), key.detach(), given, *params, scale=scale)
-        return cast(State, self.given_overload(query, key, value, lists, given, *params, scale=scale))
-
     def select(
-        self, query: Tensor, key: Tensor, inputs: Sequence[Tensor], *params: int, scale: float | None = None
+        self, query: Tensor, key: Tensor, inputs: Tensors, *params: int, scale: float | None = None
     ) -> list[Tensor]:
         pattern, named = self.bound(params).pattern, self.named(inputs)
         check.sizes(query, key, key)
@@ -81,16 +66,15 @@ class GivenOperator:
         return flattened([found[name] for name in self.sets])
 
     def select_fake(
-        self, query: Tensor, key: Tensor, inputs: Sequence[Tensor], *params: int, scale: float | None = None
+        self, query: Tensor, key: Tensor, inputs: Tensors, *params: int, scale: float | None = None
     ) -> list[Tensor]:
         # How long a pool is, and how many heads share a row, shows only when the scores are there.
         entries, heads, rows = (torch.library.get_ctx().new_dynamic_size() for _ in range(3))
-        fresh = query.new_empty
         found: list[Tensor] = []
         for _ in self.sets:
             count = (query.shape[0], heads, rows)
-            found += [fresh(entries, dtype=torch.int32), fresh(count, dtype=torch.int64)]
-            found += [fresh(count, dtype=torch.int32), fresh((), dtype=torch.bool)]
+            found += [query.new_empty(entries, dtype=torch.int32), query.new_empty(count, dtype=torch.int64)]
+            found += [query.new_empty(count, dtype=torch.int32), query.new_empty((), dtype=torch.bool)]
         return found
 
     def forward(
@@ -98,8 +82,8 @@ class GivenOperator:
         query: Tensor,
         key: Tensor,
         value: Tensor,
-        lists: Lists,
-        inputs: Sequence[Tensor],
+        lists: Tensors,
+        inputs: Tensors,
         *params: int,
         scale: float | None = None,
     ) -> State:
@@ -111,8 +95,8 @@ class GivenOperator:
         query: Tensor,
         key: Tensor,
         value: Tensor,
-        lists: Lists,
-        inputs: Sequence[Tensor],
+        lists: Tensors,
+        inputs: Tensors,
         *params: int,
         scale: float | None = None,
     ) -> State:
@@ -125,30 +109,28 @@ class GivenOperator:
         query: Tensor,
         key: Tensor,
         value: Tensor,
-        lists: Lists,
-        inputs: Sequence[Tensor],
+        lists: Tensors,
+        inputs: Tensors,
         *params: int,
         scale: float | None = None,
     ) -> State:
         if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad):
             return derive(self, query, key, value, scale, params, len(lists), *lists, *inputs)
         with torch._C._AutoDispatchBelowAutograd():
-            return cast(State, self.given_overload(query, key, value, lists, inputs, *params, scale=scale))
+            return cast(State, self.overload(query, key, value, lists, inputs, *params, scale=scale))
 
     def forward_autocast(
         self,
         query: Tensor,
         key: Tensor,
         value: Tensor,
-        lists: Lists,
-        inputs: Sequence[Tensor],
+        lists: Tensors,
+        inputs: Tensors,
         *params: int,
         scale: float | None = None,
     ) -> State:
-        dtype = torch.get_autocast_dtype(query.device.type)
-        narrow = (tensor.to(dtype) if tensor.dtype in check.DTYPE_NAMES else tensor for tensor in (query, key, value))
         with torch._C._ExcludeDispatchKeyGuard(AUTOCAST):
-            return cast(State, self.given_overload(*narrow, lists, inputs, *params, scale=scale))
+            return cast(State, self.overload(*narrowed(query, key, value), lists, inputs, *params, scale=scale))
 
     def backward(
         self,
@@ -158,8 +140,8 @@ class GivenOperator:
         key: Tensor,
         value: Tensor,
         lse: Tensor,
-        lists: Lists,
-        inputs: Sequence[Tensor],
+        lists: Tensors,
+        inputs: Tensors,
         *params: int,
         scale: float | None = None,
     ) -> Gradients:
@@ -176,33 +158,32 @@ class GivenOperator:
         key: Tensor,
         value: Tensor,
         lse: Tensor,
-        lists: Lists,
-        inputs: Sequence[Tensor],
+        lists: Tensors,
+        inputs: Tensors,
         *params: int,
         scale: float | None = None,
     ) -> Gradients:
         return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
 
-    def backward_autograd(self, *arguments: Tensor | Lists | int | None, scale: float | None = None) -> Gradients:
+    def backward_autograd(self, *arguments: Tensor | Tensors | int | None, scale: float | None = None) -> Gradients:
         with torch._C._AutoDispatchBelowAutograd():
             return cast(Gradients, self.backward_overload(*arguments, scale=scale))
 
-    def given(self, bound: Attend, query: Tensor, key: Tensor, lists: Lists, inputs: Sequence[Tensor]) -> Given:
+    def given(self, bound: Attend, query: Tensor, key: Tensor, lists: Tensors, inputs: Tensors) -> Given:
+        """What a kernel is given. Raises what `giving` raises of inputs and lists."""
         named = self.named(inputs)
         giving.check_inputs(bound.pattern, query, key, named)
         found = dict(zip(self.sets, unflattened(lists), strict=True))
         giving.check_lists(bound.pattern, query, key, found)
         return giving.given(bound.pattern, found, named, query.shape[2], key.shape[2])
 
-    def named(self, inputs: Sequence[Tensor]) -> Mapping[str, Tensor]:
+    def named(self, inputs: Tensors) -> Mapping[str, Tensor]:
         return dict(zip(self.inputs, inputs, strict=True))
 
     def _define(self, library: torch.library.Library, name: str) -> None:
         params = "".join(f", int {param}={value}" for param, value in self.spec.defaults().items())
-        inputs = "".join(f", Tensor {one}" for one in self.inputs)
-        for schema in (CALLED, SELECT, FORWARD, BACKWARD):
-            library.define(schema.format(name=name, params=params, inputs=inputs), tags=TAGS)
-        library.impl(name, self.called, "CompositeImplicitAutograd")
+        for schema in (SELECT, FORWARD, BACKWARD):
+            library.define(schema.format(name=name, params=params), tags=TAGS)
         for device in DEVICES:
             library.impl(f"{name}_select", self.select, device)
             library.impl(f"{name}_given", self.forward, device)
@@ -215,18 +196,24 @@ class GivenOperator:
         torch.library.register_fake(f"attncc::{name}_given_backward", self.backward_fake, lib=library)
 
 
+def narrowed(*tensors: Tensor) -> list[Tensor]:
+    """The tensors in the type that autocast computes in on their device."""
+    dtype = torch.get_autocast_dtype(tensors[0].device.type)
+    return [tensor.to(dtype) if tensor.dtype in check.DTYPE_NAMES else tensor for tensor in tensors]
+
+
 def flattened(lists: Sequence[RowLists]) -> list[Tensor]:
     """The tensors of lists, four for each."""
     return [part for one in lists for part in (one.entries, one.start, one.count, one.overflow)]
 
 
-def unflattened(tensors: Sequence[Tensor]) -> list[RowLists]:
+def unflattened(tensors: Tensors) -> list[RowLists]:
     """The lists whose tensors these are."""
     return [RowLists(*tensors[at : at + 4]) for at in range(0, len(tensors), 4)]
 
 
 class _Saved(FunctionCtx):
-    """What a forward pass leaves for its backward pass."""
+    """What a forward pass leaves for its backward pass; the first `lists` of the tensors saved last are those of sets."""
 
     saved_tensors: tuple[Tensor, ...]
     operator: GivenOperator
@@ -249,7 +236,7 @@ class _Derive(torch.autograd.Function):
         *rest: Tensor,
     ) -> State:
         with torch._C._AutoDispatchBelowAutograd():
-            out, lse = operator.given_overload(query, key, value, rest[:count], rest[count:], *params, scale=scale)
+            out, lse = operator.overload(query, key, value, rest[:count], rest[count:], *params, scale=scale)
         ctx.save_for_backward(query, key, value, lse, *rest)
         ctx.set_materialize_grads(False)
         ctx.operator, ctx.scale, ctx.params, ctx.lists = operator, scale, params, count
@@ -260,9 +247,9 @@ class _Derive(torch.autograd.Function):
     def backward(ctx: _Saved, grad_out: Tensor | None, grad_lse: Tensor | None) -> tuple[Tensor | None, ...]:
         query, key, value, lse, *rest = ctx.saved_tensors
         given = torch.zeros_like(query) if grad_out is None else grad_out
-        lists, inputs = rest[: ctx.lists], rest[ctx.lists :]
-        derive = ctx.operator.backward_overload
-        found = derive(given, grad_lse, query, key, value, lse, lists, inputs, *ctx.params, scale=ctx.scale)
+        kept = rest[: ctx.lists], rest[ctx.lists :]
+        call = (given, grad_lse, query, key, value, lse)
+        found = ctx.operator.backward_overload(*call, *kept, *ctx.params, scale=ctx.scale)
         return None, *found, None, None, None, *(None for _ in rest)
 
 

@@ -8,7 +8,7 @@ import threading
 import torch
 
 from attncc.dispatch import Operator
-from attncc.dispatch_given import GivenOperator
+from attncc.dispatch_choosing import ChoosingOperator
 from attncc.errors import ParameterNameTaken
 from attncc.spec.lower import lower
 from attncc.spec.schema import PatternSpec
@@ -33,11 +33,11 @@ TAKEN = (
 #: Operators of the same name as this one's parts mean something else.
 PARTS = ("", "_backward", "_select", "_given", "_given_backward")
 
-_operators: dict[tuple[str, str], Operator | GivenOperator] = {}
+_operators: dict[tuple[str, str], Operator | ChoosingOperator] = {}
 _registering = threading.Lock()
 
 
-def operator(spec: PatternSpec) -> Operator | GivenOperator:
+def operator(spec: PatternSpec) -> Operator | ChoosingOperator:
     """The operator of `spec`, registered at the first request under the pattern's name; if that name already means
     something else, with a digest of the meaning behind it. Raises ParameterNameTaken."""
     bound = lower(spec)
@@ -48,7 +48,7 @@ def operator(spec: PatternSpec) -> Operator | GivenOperator:
     with _registering:
         if (spec.name, meaning) not in _operators:
             free = not any(hasattr(torch.ops.attncc, f"{spec.name}{part}") for part in PARTS)
-            kind = GivenOperator if bound.inputs or bound.selections else Operator
+            kind = ChoosingOperator if bound.inputs or bound.selections else Operator
             _operators[spec.name, meaning] = kind(spec, LIBRARY, spec.name if free else f"{spec.name}_{meaning}")
         return _operators[spec.name, meaning]
 

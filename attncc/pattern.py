@@ -14,7 +14,8 @@ from torch import Tensor
 from attncc import check
 from attncc.calls import State
 from attncc.dispatch import Operator
-from attncc.dispatch_given import GivenOperator, flattened, unflattened
+from attncc.dispatch_choosing import ChoosingOperator
+from attncc.dispatch_given import flattened, unflattened
 from attncc.errors import NotAPattern, UnknownInput
 from attncc.giving import check_inputs, check_lists, given, plainly_chosen
 from attncc.ir.pattern import Pattern as Bound
@@ -52,7 +53,7 @@ class Pattern:
 
     spec: PatternSpec
     bound: Bound
-    operator: Operator | GivenOperator
+    operator: Operator | ChoosingOperator
     values: tuple[int, ...]
 
     @staticmethod
@@ -82,7 +83,7 @@ class Pattern:
     @property
     def choosing(self) -> bool:
         """Whether it chooses keys at run time or takes inputs."""
-        return isinstance(self.operator, GivenOperator)
+        return isinstance(self.operator, ChoosingOperator)
 
     def mask(
         self,
@@ -106,11 +107,11 @@ class Pattern:
         same call, or of another with as many rows of choices (all later ones, where all queries share one)."""
         check.sizes(query, key, key)
         check_inputs(self.bound, query, key, inputs)
-        if not isinstance(self.operator, GivenOperator):
+        if not isinstance(self.operator, ChoosingOperator):
             return Chosen({})
-        named = [inputs[name] for name in self.operator.inputs]
-        tensors = self.operator.select_overload(query.detach(), key.detach(), named, *self.values, scale=scale)
-        return Chosen(dict(zip(self.operator.sets, unflattened(tensors), strict=True)))
+        named = [inputs[name] for name in self.operator.kept.inputs]
+        tensors = self.operator.kept.select_overload(query.detach(), key.detach(), named, *self.values, scale=scale)
+        return Chosen(dict(zip(self.operator.kept.sets, unflattened(tensors), strict=True)))
 
     def attend_to(
         self,
@@ -124,11 +125,11 @@ class Pattern:
         """(out, lse) with the sets of `selection`. Raises SelectionDoesNotFit, and what `attention` raises."""
         check.sizes(query, key, value)
         check_inputs(self.bound, query, key, inputs)
-        assert isinstance(self.operator, GivenOperator), "a pattern with sets has their operators"
+        assert isinstance(self.operator, ChoosingOperator), "a pattern with sets has their operators"
         check_lists(self.bound, query, key, selection.lists)
-        lists = flattened([selection.lists[name] for name in self.operator.sets])
-        named = [inputs[name] for name in self.operator.inputs]
-        found = self.operator.given_overload(query, key, value, lists, named, *self.values, scale=scale)
+        lists = flattened([selection.lists[name] for name in self.operator.kept.sets])
+        named = [inputs[name] for name in self.operator.kept.inputs]
+        found = self.operator.kept.overload(query, key, value, lists, named, *self.values, scale=scale)
         return cast(State, found)
 
     def __repr__(self) -> str:
