@@ -338,6 +338,13 @@ class BadInput(AttnccError):
         super().__init__(f"input '{name}' is {found}; it must be {wanted}")
 
 
+class BadOption(AttnccError):
+    """An option of a score has a value that its set has no use for."""
+
+    def __init__(self, score: str, option: str, value: object, wanted: str) -> None:
+        super().__init__(f"option '{option}' of the score '{score}' is {value}; it must be {wanted}")
+
+
 class ParameterNameTaken(AttnccError):
     """A parameter is called like an argument of every operator."""
 

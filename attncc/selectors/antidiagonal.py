@@ -14,7 +14,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from attncc.errors import BadInput
+from attncc.errors import BadOption
 from attncc.ir.selection import OptionValue
 from attncc.selectors.blocks import MOST_NUMBERS, by_block
 from attncc.selectors.score import Call, Scores
@@ -35,7 +35,8 @@ def device(call: Call) -> Scores:
 def _stride(call: Call) -> int:
     stride, rows, size = int(call.options["stride"]), call.geometry.rows, call.geometry.size
     if stride < 1 or size % stride or (rows or stride) % stride:
-        raise BadInput("stride", f"{stride}", f"a divisor of the units of {size} keys and the rows of {rows} queries")
+        wanted = f"a divisor of the units of {size} keys" + (f" and the rows of {rows} queries" if rows else "")
+        raise BadOption("antidiagonal", "stride", stride, wanted)
     return stride
 
 

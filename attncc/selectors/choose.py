@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attncc.errors import BadInput
 from attncc.ir.selection import Mass, Selection, Top
 from attncc.lists import RowLists, packed
 from attncc.selectors.catalog import load
@@ -54,7 +55,7 @@ class _Choice:
         inside = forced(call, part, selection.always, device)
         match selection.rule:
             case Top(str() as name):
-                count = largest(call.inputs[name], selection.heads, kv_heads)
+                count = largest(_per_head(call, name), selection.heads, kv_heads)
                 return taken(score, reachable(call, part, device), inside, selection.rule, count)
             case rule:
                 return taken(score, reachable(call, part, device), inside, rule, None)
@@ -84,3 +85,11 @@ class _Choice:
                 pass
         owners = call.query.shape[0] * list_heads(self.selection.heads, call.query.shape[1], call.key.shape[1])
         return owners * int(most.sum())
+
+
+def _per_head(call: Call, name: str) -> Tensor:
+    """The input `name`, a number for each query head."""
+    numbers, q_heads = call.inputs[name], call.query.shape[1]
+    if numbers.shape != (q_heads,):
+        raise BadInput(name, f"of shape {list(numbers.shape)}", f"[{q_heads}], a number for each query head")
+    return numbers

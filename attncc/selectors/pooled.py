@@ -2,7 +2,8 @@
 
 `tail` says how an incomplete block is averaged: over what is there, or, as MInference has it, as if zeros filled it up.
 With `softmax`, the scores of a row block are made positive and add up to 1 over the units that it may choose, as
-FlexPrefill (arXiv 2502.20766) and SpargeAttn (arXiv 2502.18137) do before they take a share of the mass.
+FlexPrefill (arXiv 2502.20766) and SpargeAttn (arXiv 2502.18137) do before they take a share of the mass, and as NSA
+(arXiv 2502.11089) does, for rows of one query, before it adds up the heads of a group.
 """
 
 from __future__ import annotations

@@ -65,8 +65,9 @@ class Call:
         return range(unit * self.geometry.size, min(self.kv_len, (unit + 1) * self.geometry.size))
 
 
-#: float32 [batch, q_heads, rows asked for, units], from a part of `Call.rows`. Larger is better; what a unit after the
-#: last position of the row block gets does not matter where the choice is causal.
+#: float32 [batch, q_heads, rows asked for, units], from a part of `Call.rows`. Larger is better; a unit that gets minus
+#: infinity is not chosen unless it must be. What a unit after the last position of the row block gets does not matter
+#: where the choice is causal.
 Scores: TypeAlias = Callable[[range], Tensor]
 
 

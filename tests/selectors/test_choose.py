@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attncc.errors import BadInput
 from attncc.ir.selection import HEADS, Above, Always, Geometry, Heads, Mass, Rule, Selection, Top
 from attncc.lists import RowLists
 from attncc.selectors import pack
@@ -133,6 +134,8 @@ def test_heads_with_counts_of_their_own() -> None:
     inputs = scored(selection, sizes, 50, 3) | {"counts": torch.tensor([0, 3, 7, 100])}
     inputs["table"] = inputs["table"].clamp(min=0)
     assert same(selection, sizes, inputs).count.flatten().tolist() == [0, 3, 7, 40]
+    with pytest.raises(BadInput, match="input 'counts' is of shape"):
+        select(selection, *tensors(sizes), 1.0, inputs | {"counts": torch.ones(2)})
     grouped = selection_of("given", KEYS, Top("counts"), {"scores": "table"}, heads="group_max")
     assert same(grouped, sizes, inputs).count.flatten().tolist() == [3, 40]
 

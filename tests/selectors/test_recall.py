@@ -32,13 +32,13 @@ def structured() -> tuple[Tensor, Tensor]:
     query += 4.0 * axis
     key[:, :, :4] += 12.0 * axis
     for place in range(200, LEN, 97):
-        needle = torch.randint(place - 150, generator=drawn, size=()).item()
-        key[:, :, int(needle) : int(needle) + 4] = 2.0 * query[:, :, place - 1 : place]
+        needle = int(torch.randint(place - 150, (), generator=drawn))
+        key[:, :, needle : needle + 4] = 2.0 * query[:, :, place - 1 : place]
     return query, key
 
 
 def attention(query: Tensor, key: Tensor) -> Tensor:
-    score = query.double() @ key.double().transpose(-1, -2) * DIM**-0.5
+    score: Tensor = query.double() @ key.double().transpose(-1, -2) * DIM**-0.5
     return score.masked_fill(torch.ones(LEN, LEN).triu(1).bool(), -torch.inf).softmax(-1)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from attncc.errors import BadInput
+from attncc.errors import BadInput, BadOption
 from attncc.ir.selection import Geometry, OptionValue, Top
 from attncc.selectors import antidiagonal, blocks, last_queries
 from attncc.selectors.catalog import load
@@ -35,6 +35,7 @@ CASES: tuple[tuple[str, Mapping[str, OptionValue], Geometry], ...] = (
     ("pooled", {"softmax": 1}, SHARED),
     *(("chunk_mean", {"queries": how}, geometry) for how in ("mean", "max") for geometry in (BLOCKS, TOKENS, SHARED)),
     *((name, {}, geometry) for name in ("page_bound", "landmark_key") for geometry in (BLOCKS, TOKENS, ODD, SHARED)),
+    *(("page_bound", {"parts": 4}, geometry) for geometry in (BLOCKS, TOKENS, ODD, SHARED)),
     *(("last_queries", {"queries": 10}, geometry) for geometry in (KEYS, DISTANCES, SHARED, BLOCKS)),
     *(("antidiagonal", {"stride": 4}, geometry) for geometry in (BLOCKS, ODD, SHARED)),
 )
@@ -112,8 +113,10 @@ def test_antidiagonals_meet_every_product_once_in_units_of_one_group() -> None:
 
 def test_strides_that_do_not_divide_are_refused() -> None:
     query, key = tensors(Sizes(8, 8))
-    with pytest.raises(BadInput, match="a divisor of"):
+    with pytest.raises(BadOption, match="option 'stride' of the score 'antidiagonal' is 3; it must be a divisor of"):
         both("antidiagonal", call_of("antidiagonal", query, key, BLOCKS, stride=3))
+    with pytest.raises(BadOption, match="option 'parts' of the score 'page_bound' is 3; it must be a divisor of"):
+        both("page_bound", call_of("page_bound", query, key, BLOCKS, parts=3))
 
 
 def test_given_scores_have_the_shape_of_the_choice() -> None:
