@@ -213,7 +213,7 @@ def unflattened(tensors: Tensors) -> list[RowLists]:
 
 
 class _Saved(FunctionCtx):
-    """What a forward pass leaves for its backward pass; the first `lists` of the tensors saved last are those of sets."""
+    """What a forward pass leaves for its backward pass: after query, key, value and lse, `lists` tensors of sets."""
 
     saved_tensors: tuple[Tensor, ...]
     operator: GivenOperator
