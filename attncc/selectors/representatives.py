@@ -88,6 +88,9 @@ def _weights(call: Call, key: Tensor, start: int, stop: int) -> Tensor:
     first, local = call.kv_len - call.q_len, number(call, "local")
     lo, hi = _clamped(call, start + 1), _clamped(call, stop - 1 + local)
     asking = call.query[:, :, lo - first : hi - first + 1].unflatten(1, (key.shape[1], -1)).sum(2, dtype=torch.float32)
+    if lo == hi:
+        only: Tensor = (key @ asking.transpose(-1, -2)).squeeze(-1) * call.scale
+        return only
     # Differences of long sums: float32 would leave few digits.
     upto = pad(asking.double().cumsum(2), (0, 0, 1, 0))
     position = torch.arange(start, stop, device=key.device)
