@@ -33,6 +33,10 @@ OPTIONS: Mapping[str, OptionValue | None] = {
     "sink": 16,
     "window": 256,
 }
+CHOICES: Mapping[str, tuple[OptionValue, ...]] = {
+    "representative": ("center", "first"),
+    "share": ("all", "group", "each"),
+}
 
 
 def device(call: Call) -> Scores:

@@ -34,6 +34,7 @@ OPTIONS: Mapping[str, OptionValue | None] = {
     "centroids_per_coarse": 5,
     "coarse_percent": 50,
 }
+CHOICES: Mapping[str, tuple[OptionValue, ...]] = {"levels": (1, 2)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,16 +53,19 @@ def groups(call: Call, block: int, stride: int) -> list[list[int]]:
 
 
 def stops(call: Call, part: range, device: torch.device) -> Tensor:
-    """One more than the last position of each row block, or kv_len where the choice is not causal: int64 [blocks]."""
+    """One more than the last position of each row block, or kv_len where the choice is not causal: int64 [blocks].
+
+    0 for row blocks before the first key, which there are if a call has more queries than keys.
+    """
     rows = call.geometry.rows
     if rows is None or not call.causal:
         return torch.full((len(part),), call.kv_len, device=device)
-    return (torch.arange(part.start, part.stop, device=device) * rows + rows).clamp(max=call.kv_len)
+    return (torch.arange(part.start, part.stop, device=device) * rows + rows).clamp(0, call.kv_len)
 
 
 def plain_stop(call: Call, block: int) -> int:
-    """One more than the last position of a row block, or kv_len where the choice is not causal."""
-    return members(call, block).stop if call.causal else call.kv_len
+    """The same for one row block."""
+    return max(0, members(call, block).stop) if call.causal else call.kv_len
 
 
 def averages(call: Call, part: range, stride: int) -> tuple[Tensor, Tensor]:

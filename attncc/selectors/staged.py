@@ -35,6 +35,7 @@ OPTIONS: Mapping[str, OptionValue | None] = {
     "sink": 256,
     "window": 1024,
 }
+CHOICES: Mapping[str, tuple[OptionValue, ...]] = {"share": ("all", "group", "each")}
 
 
 @dataclass(frozen=True, slots=True)

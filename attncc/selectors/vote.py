@@ -61,6 +61,7 @@ def _votes(call: Call, part: range) -> Tensor:
     query = averages(call, part, _rows(call))[0].squeeze(3)
     unknown = unseen(call, part)
     weight = products(query, call.key).masked_fill_(unknown, -torch.inf).softmax(-1)
+    weight = weight.masked_fill(unknown, 0.0)
     pool, size = _pool(call), call.geometry.size
     if pool > 1:
         weight = max_pool1d(weight.flatten(0, 2), pool, 1, pool // 2).view(weight.shape).masked_fill(unknown, 0.0)

@@ -22,7 +22,7 @@ class Shape:
     rows: int | None
 
 
-#: Whole and ragged lengths, chunks of prefill, single rows, fewer keys than a chunk, groups of heads.
+#: Whole and ragged lengths, chunks of prefill, single rows, few keys, groups of heads, more queries than keys.
 SHAPES = (
     Shape(1, 2, 2, 80, 80, 16),
     Shape(2, 4, 2, 35, 99, 16),
@@ -31,6 +31,7 @@ SHAPES = (
     Shape(1, 2, 2, 5, 7, 1),
     Shape(1, 6, 3, 33, 93, 24),
     Shape(1, 2, 1, 19, 110, None),
+    Shape(1, 2, 1, 40, 25, 8),
 )
 
 
