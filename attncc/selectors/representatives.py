@@ -17,7 +17,7 @@ from torch.nn.functional import pad
 
 from attncc.ir.selection import OptionValue
 from attncc.selectors.every_key import products
-from attncc.selectors.row_blocks import averages, members, number, pieces
+from attncc.selectors.row_blocks import averages, members, number, pieces, rows_each
 from attncc.selectors.score import Call, Scores
 
 OPTIONS: Mapping[str, OptionValue | None] = {"representatives": 4, "local": 128}
@@ -25,7 +25,7 @@ OPTIONS: Mapping[str, OptionValue | None] = {"representatives": 4, "local": 128}
 
 def device(call: Call) -> Scores:
     batch, kv_heads, _, head_dim = call.key.shape
-    rows = call.q_len if call.geometry.rows is None else call.geometry.rows
+    rows = rows_each(call)
     units = pieces(range(call.units), 4 * batch * kv_heads * call.geometry.size * head_dim)
     speakers = torch.cat([_speakers(call, piece) for piece in units], 2)
 

@@ -33,6 +33,11 @@ def pieces(part: range, each: int) -> Iterator[range]:
     return (part[first : first + step] for first in range(0, len(part), step))
 
 
+def rows_each(call: Call) -> int:
+    """How many rows a row block has, those included that do not exist."""
+    return call.q_len if call.geometry.rows is None else call.geometry.rows
+
+
 def members(call: Call, block: int) -> range:
     """The positions of a row block that have queries in the call."""
     before = call.kv_len - call.q_len
@@ -75,7 +80,7 @@ def averages(call: Call, part: range, stride: int) -> tuple[Tensor, Tensor]:
     """
     first, offset = _grid(call, part, stride)
     rows = first + offset
-    exist = (rows >= 0) & (rows < call.q_len) & (offset < _size(call))
+    exist = (rows >= 0) & (rows < call.q_len) & (offset < rows_each(call))
     taken = call.query.index_select(2, rows.clamp(0, call.q_len - 1).flatten()).float()
     taken = taken.unflatten(2, exist.shape).masked_fill(~exist.unsqueeze(-1), 0.0)
     count = exist.sum(-1)
@@ -88,20 +93,16 @@ def samples(call: Call, part: range, stride: int) -> Tensor:
     float32 [batch, q_heads, blocks, groups, head_dim]; for groups that do not exist, another sample of the row block.
     """
     first, offset = _grid(call, part, stride)
-    last = first[..., 0] + offset[..., -1].clamp(max=_size(call) - 1)
+    last = first[..., 0] + offset[..., -1].clamp(max=rows_each(call) - 1)
     last = last.clamp(groups(call, call.rows[0], stride)[0][-1], call.q_len - 1)
     taken: Tensor = call.query.index_select(2, last.flatten()).float().unflatten(2, last.shape)
     return taken * call.scale
 
 
-def _size(call: Call) -> int:
-    return call.q_len if call.geometry.rows is None else call.geometry.rows
-
-
 def _grid(call: Call, part: range, stride: int) -> tuple[Tensor, Tensor]:
     """(first, offset): the row of the call, below 0 perhaps, where each row block begins, [blocks, 1, 1], and offsets
     from there, [groups, stride]. Of a single row block, only groups that exist; the last may reach past its end."""
-    size, device = _size(call), call.query.device
+    size, device = rows_each(call), call.query.device
     before = 0 if call.geometry.rows is None else call.kv_len - call.q_len
     start, stop = 0, size
     if len(part) == 1:

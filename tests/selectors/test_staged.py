@@ -18,8 +18,7 @@ WIDE = options(SCORE, sink=0, window=0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("share", ["all", "group", "each"])
-@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(("share", "causal"), [("all", True), ("group", True), ("each", True), ("all", False)])
 def test_device_equals_the_loops_exactly_on_whole_numbers(shape: Shape, share: str, causal: bool) -> None:
     call = whole(shape, 4, options(SCORE, **SMALL, share=share), causal=causal)
     found, wanted = both(SCORE, call)
