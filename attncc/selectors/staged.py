@@ -86,11 +86,10 @@ def plain(call: Call) -> Scores:
 
 def _scores(call: Call, key: Tensor, part: range) -> Tensor:
     unit, (batch, q_heads), share = call.geometry.size, call.query.shape[:2], word(call, "share")
-    stop, begin = stops(call, part, key.device), number(call, "sink") // unit * unit
-    if call.causal:
-        stop = stop - number(call, "window")
-    plan = stages(call)
-    low = torch.arange(begin, max(begin, call.kv_len), plan[0].chunk, device=key.device)
+    plan, begin = stages(call), number(call, "sink") // unit * unit
+    window = number(call, "window") if call.causal else 0
+    stop, last = stops(call, part, key.device) - window, plain_stop(call, part[-1]) - window
+    low = torch.arange(begin, max(begin, last), plan[0].chunk, device=key.device)
     low = low.expand(batch, key.shape[1], len(part), -1)
     out = torch.full((batch, q_heads, len(part), call.units + 1), -torch.inf, device=key.device)
     for stage, finer in zip(plan, (*plan[1:], None), strict=True):
