@@ -22,7 +22,7 @@ from torch import Tensor
 
 from attncc.ir.selection import OptionValue
 from attncc.selectors.halving import best_of, halvings, largest, per_query_head, plain_together, together
-from attncc.selectors.row_blocks import groups, members, number, pieces, plain_stop, samples, stops, word
+from attncc.selectors.row_blocks import groups, number, pieces, plain_stop, rows_each, samples, stops, word
 from attncc.selectors.score import Call, Scores
 
 OPTIONS: Mapping[str, OptionValue | None] = {
@@ -33,12 +33,17 @@ OPTIONS: Mapping[str, OptionValue | None] = {
     "sink": 16,
     "window": 256,
 }
+CHOICES: Mapping[str, tuple[OptionValue, ...]] = {
+    "representative": ("center", "first"),
+    "share": ("all", "group", "each"),
+}
 
 
 def device(call: Call) -> Scores:
     batch, q_heads, _, head_dim = call.query.shape
-    key, samples_each = call.key.contiguous(), -(-len(members(call, call.rows[-1])) // number(call, "stride"))
-    each = batch * q_heads * max(2 * number(call, "keep") * 2, samples_each * head_dim)
+    key = call.key.contiguous()
+    sampled = -(-rows_each(call) // number(call, "stride"))
+    each = batch * q_heads * max(4 * number(call, "keep"), sampled * head_dim)
 
     def scores(part: range) -> Tensor:
         return torch.cat([_scores(call, key, blocks) for blocks in pieces(part, each)], 2)

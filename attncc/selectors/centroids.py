@@ -23,7 +23,7 @@ from attncc.ir.selection import OptionValue
 from attncc.selectors.clustering import clustered, plain_clustered, sizes, sums
 from attncc.selectors.every_key import products, seen
 from attncc.selectors.halving import best_of, per_query_head
-from attncc.selectors.row_blocks import averages, members, number, pieces, plain_stop, word
+from attncc.selectors.row_blocks import averages, members, number, pieces, plain_stop, rows_each, word
 from attncc.selectors.score import Call, Scores
 
 OPTIONS: Mapping[str, OptionValue | None] = {
@@ -34,6 +34,7 @@ OPTIONS: Mapping[str, OptionValue | None] = {
     "centroids_per_coarse": 5,
     "coarse_percent": 50,
 }
+CHOICES: Mapping[str, tuple[OptionValue, ...]] = {"levels": (1, 2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,7 @@ def device(call: Call) -> Scores:
         label = per_query_head(fine.label, q_heads).unsqueeze(2)
         return weight.gather(-1, label.expand(-1, -1, len(part), -1))
 
-    rows = len(members(call, call.rows[len(call.rows) // 2]))
-    each = call.query.shape[0] * call.query.shape[1] * max(4 * call.kv_len, rows * call.query.shape[3])
+    each = call.query.shape[0] * call.query.shape[1] * max(4 * call.kv_len, rows_each(call) * call.query.shape[3])
     return lambda part: torch.cat([piece_scores(piece) for piece in pieces(part, each)], 2)
 
 

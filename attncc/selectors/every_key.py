@@ -13,7 +13,7 @@ def products(query: Tensor, key: Tensor) -> Tensor:
     """query, float32 [batch, q_heads, rows, head_dim], with every key: float32 [batch, q_heads, rows, kv_len]."""
     batch, q_heads, rows, head_dim = query.shape
     kv_heads, kv_len = key.shape[1:3]
-    asked = query.view(batch, kv_heads, q_heads // kv_heads * rows, head_dim)
+    asked = query.reshape(batch, kv_heads, q_heads // kv_heads * rows, head_dim)
     out = query.new_empty((*asked.shape[:3], kv_len))
     for piece in pieces(range(kv_len), batch * kv_heads * head_dim):
         here = slice(piece.start, piece.stop)

@@ -18,7 +18,7 @@ from torch import Tensor
 from attncc.ir.selection import OptionValue
 from attncc.selectors.every_key import seen
 from attncc.selectors.halving import per_query_head
-from attncc.selectors.row_blocks import members, number, pieces, plain_stop, samples
+from attncc.selectors.row_blocks import members, number, pieces, plain_stop, rows_each, samples
 from attncc.selectors.score import Call, Scores
 
 OPTIONS: Mapping[str, OptionValue | None] = {"bits": 7, "seed": 0}
@@ -53,8 +53,7 @@ def device(call: Call) -> Scores:
         rank = below.gather(-1, bucket.unsqueeze(2).expand(-1, -1, len(part), -1)) + within.unsqueeze(2) + 0.5
         return -_distance(per_query_head(rank, q_heads), place)
 
-    rows = len(members(call, call.rows[len(call.rows) // 2]))
-    each = batch * q_heads * max(4 * call.kv_len, rows * head_dim, 2 * buckets)
+    each = batch * q_heads * max(4 * call.kv_len, rows_each(call) * head_dim, 2 * buckets)
     return lambda part: torch.cat([piece_scores(piece) for piece in pieces(part, each)], 2)
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import pad
 
 from attncc.ir.selection import OptionValue
 from attncc.selectors.every_key import products
-from attncc.selectors.row_blocks import averages, members, number, pieces
+from attncc.selectors.row_blocks import averages, members, number, pieces, rows_each
 from attncc.selectors.score import Call, Scores
 
 OPTIONS: Mapping[str, OptionValue | None] = {"representatives": 4, "local": 128}
@@ -25,7 +25,7 @@ OPTIONS: Mapping[str, OptionValue | None] = {"representatives": 4, "local": 128}
 
 def device(call: Call) -> Scores:
     batch, kv_heads, _, head_dim = call.key.shape
-    rows = call.q_len if call.geometry.rows is None else call.geometry.rows
+    rows = rows_each(call)
     units = pieces(range(call.units), 4 * batch * kv_heads * call.geometry.size * head_dim)
     speakers = torch.cat([_speakers(call, piece) for piece in units], 2)
 
@@ -88,6 +88,9 @@ def _weights(call: Call, key: Tensor, start: int, stop: int) -> Tensor:
     first, local = call.kv_len - call.q_len, number(call, "local")
     lo, hi = _clamped(call, start + 1), _clamped(call, stop - 1 + local)
     asking = call.query[:, :, lo - first : hi - first + 1].unflatten(1, (key.shape[1], -1)).sum(2, dtype=torch.float32)
+    if lo == hi:
+        only: Tensor = (key @ asking.transpose(-1, -2)).squeeze(-1) * call.scale
+        return only
     # Differences of long sums: float32 would leave few digits.
     upto = pad(asking.double().cumsum(2), (0, 0, 1, 0))
     position = torch.arange(start, stop, device=key.device)

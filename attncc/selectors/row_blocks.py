@@ -33,6 +33,11 @@ def pieces(part: range, each: int) -> Iterator[range]:
     return (part[first : first + step] for first in range(0, len(part), step))
 
 
+def rows_each(call: Call) -> int:
+    """How many rows a row block has, those included that do not exist."""
+    return call.q_len if call.geometry.rows is None else call.geometry.rows
+
+
 def members(call: Call, block: int) -> range:
     """The positions of a row block that have queries in the call."""
     before = call.kv_len - call.q_len
@@ -53,16 +58,19 @@ def groups(call: Call, block: int, stride: int) -> list[list[int]]:
 
 
 def stops(call: Call, part: range, device: torch.device) -> Tensor:
-    """One more than the last position of each row block, or kv_len where the choice is not causal: int64 [blocks]."""
+    """One more than the last position of each row block, or kv_len where the choice is not causal: int64 [blocks].
+
+    0 for row blocks before the first key, which there are if a call has more queries than keys.
+    """
     rows = call.geometry.rows
     if rows is None or not call.causal:
         return torch.full((len(part),), call.kv_len, device=device)
-    return (torch.arange(part.start, part.stop, device=device) * rows + rows).clamp(max=call.kv_len)
+    return (torch.arange(part.start, part.stop, device=device) * rows + rows).clamp(0, call.kv_len)
 
 
 def plain_stop(call: Call, block: int) -> int:
-    """One more than the last position of a row block, or kv_len where the choice is not causal."""
-    return members(call, block).stop if call.causal else call.kv_len
+    """The same for one row block."""
+    return max(0, members(call, block).stop) if call.causal else call.kv_len
 
 
 def averages(call: Call, part: range, stride: int) -> tuple[Tensor, Tensor]:
@@ -70,8 +78,9 @@ def averages(call: Call, part: range, stride: int) -> tuple[Tensor, Tensor]:
 
     float32 [batch, q_heads, blocks, groups, head_dim], and bool [blocks, groups], false where no row of a group exists.
     """
-    rows, offset = _grid(call, part, stride)
-    exist = ((rows >= 0) & (rows < call.q_len) & (offset >= 0)).unflatten(-1, (-1, stride))
+    first, offset = _grid(call, part, stride)
+    rows = first + offset
+    exist = (rows >= 0) & (rows < call.q_len) & (offset < rows_each(call))
     taken = call.query.index_select(2, rows.clamp(0, call.q_len - 1).flatten()).float()
     taken = taken.unflatten(2, exist.shape).masked_fill(~exist.unsqueeze(-1), 0.0)
     count = exist.sum(-1)
@@ -83,22 +92,21 @@ def samples(call: Call, part: range, stride: int) -> Tensor:
 
     float32 [batch, q_heads, blocks, groups, head_dim]; for groups that do not exist, another sample of the row block.
     """
-    rows, _ = _grid(call, part, stride)
-    first = groups(call, call.rows[0], stride)[0][-1]
-    last = rows.unflatten(-1, (-1, stride))[..., -1]
-    last = last.minimum(rows[:, :1] + _size(call) - 1).clamp(first, call.q_len - 1)
+    first, offset = _grid(call, part, stride)
+    last = first[..., 0] + offset[..., -1].clamp(max=rows_each(call) - 1)
+    last = last.clamp(groups(call, call.rows[0], stride)[0][-1], call.q_len - 1)
     taken: Tensor = call.query.index_select(2, last.flatten()).float().unflatten(2, last.shape)
     return taken * call.scale
 
 
-def _size(call: Call) -> int:
-    return call.q_len if call.geometry.rows is None else call.geometry.rows
-
-
 def _grid(call: Call, part: range, stride: int) -> tuple[Tensor, Tensor]:
-    """(rows, offset): row numbers of the call, [blocks, whole groups], and offset, below zero past the row block."""
-    size = _size(call)
-    offset = torch.arange(-(-size // stride) * stride, device=call.query.device)
-    first = torch.arange(part.start, part.stop, device=call.query.device)[:, None] * size
+    """(first, offset): the row of the call, below 0 perhaps, where each row block begins, [blocks, 1, 1], and offsets
+    from there, [groups, stride]. Of a single row block, only groups that exist; the last may reach past its end."""
+    size, device = rows_each(call), call.query.device
     before = 0 if call.geometry.rows is None else call.kv_len - call.q_len
-    return first + offset - before, torch.where(offset < size, offset, -1)
+    start, stop = 0, size
+    if len(part) == 1:
+        start, stop = max(0, before - part[0] * size), min(size, before + call.q_len - part[0] * size)
+    group = torch.arange(start // stride, -(-stop // stride), device=device)
+    first = torch.arange(part.start, part.stop, device=device) * size - before
+    return first[:, None, None], group[:, None] * stride + torch.arange(stride, device=device)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from attncc.ir.selection import OptionValue
 from attncc.selectors.halving import best_of, halvings, largest, per_query_head, plain_together, together
-from attncc.selectors.row_blocks import averages, groups, number, pieces, plain_stop, stops, word
+from attncc.selectors.row_blocks import averages, groups, number, pieces, plain_stop, rows_each, stops, word
 from attncc.selectors.score import Call, Scores
 
 OPTIONS: Mapping[str, OptionValue | None] = {
@@ -35,6 +35,7 @@ OPTIONS: Mapping[str, OptionValue | None] = {
     "sink": 256,
     "window": 1024,
 }
+CHOICES: Mapping[str, tuple[OptionValue, ...]] = {"share": ("all", "group", "each")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +55,20 @@ def stages(call: Call) -> tuple[Stage, Stage, Stage]:
     assert middle % unit == 0, "chunks are cut into whole units"
     stride = number(call, "stride")
     return (
-        Stage(chunk, stride, number(call, "keep_first") // chunk),
-        Stage(middle, stride, number(call, "keep_middle") // middle),
+        Stage(chunk, stride, max(1, number(call, "keep_first") // chunk)),
+        Stage(middle, stride, max(1, number(call, "keep_middle") // middle)),
         Stage(unit, number(call, "stride_last"), None),
     )
 
 
 def device(call: Call) -> Scores:
-    first = -(-call.kv_len // number(call, "chunk"))
-    batch, q_heads = call.query.shape[:2]
-    key = call.key.contiguous()
+    batch, q_heads, _, head_dim = call.query.shape
+    key, (first, middle, _) = call.key.contiguous(), stages(call)
+    chunks = max(call.kv_len // first.chunk, number(call, "keep_first") // middle.chunk)
+    each = batch * q_heads * max(rows_each(call) * head_dim, 8 * chunks)
 
     def scores(part: range) -> Tensor:
-        blocks = pieces(part, batch * q_heads * max(64 * call.key.shape[3], 8 * first))
-        return torch.cat([_scores(call, key, block) for block in blocks], 2)
+        return torch.cat([_scores(call, key, blocks) for blocks in pieces(part, each)], 2)
 
     return scores
 
@@ -85,11 +86,10 @@ def plain(call: Call) -> Scores:
 
 def _scores(call: Call, key: Tensor, part: range) -> Tensor:
     unit, (batch, q_heads), share = call.geometry.size, call.query.shape[:2], word(call, "share")
-    stop, begin = stops(call, part, key.device), number(call, "sink") // unit * unit
-    if call.causal:
-        stop = stop - number(call, "window")
-    plan = stages(call)
-    low = torch.arange(begin, max(begin, call.kv_len), plan[0].chunk, device=key.device)
+    plan, begin = stages(call), number(call, "sink") // unit * unit
+    window = number(call, "window") if call.causal else 0
+    stop, last = stops(call, part, key.device) - window, plain_stop(call, part[-1]) - window
+    low = torch.arange(begin, max(begin, last), plan[0].chunk, device=key.device)
     low = low.expand(batch, key.shape[1], len(part), -1)
     out = torch.full((batch, q_heads, len(part), call.units + 1), -torch.inf, device=key.device)
     for stage, finer in zip(plan, (*plan[1:], None), strict=True):

@@ -16,7 +16,7 @@ from torch.nn.functional import max_pool1d, pad
 
 from attncc.ir.selection import OptionValue
 from attncc.selectors.every_key import products, unseen
-from attncc.selectors.row_blocks import averages, members, number, pieces, plain_stop
+from attncc.selectors.row_blocks import averages, members, number, pieces, plain_stop, rows_each
 from attncc.selectors.score import Call, Scores
 
 OPTIONS: Mapping[str, OptionValue | None] = {"pool": 1}
@@ -24,7 +24,7 @@ OPTIONS: Mapping[str, OptionValue | None] = {"pool": 1}
 
 def device(call: Call) -> Scores:
     def scores(part: range) -> Tensor:
-        each = call.query.shape[0] * call.query.shape[1] * max(call.kv_len, _rows(call) * call.query.shape[3])
+        each = call.query.shape[0] * call.query.shape[1] * max(call.kv_len, rows_each(call) * call.query.shape[3])
         return torch.cat([_votes(call, blocks) for blocks in pieces(part, each)], 2)
 
     return scores
@@ -47,10 +47,6 @@ def plain(call: Call) -> Scores:
     return lambda part: torch.stack([block_votes(block) for block in part], 2)
 
 
-def _rows(call: Call) -> int:
-    return call.q_len if call.geometry.rows is None else call.geometry.rows
-
-
 def _pool(call: Call) -> int:
     pool = number(call, "pool")
     assert pool % 2 == 1, "the neighbourhood of a key is as wide before it as after it"
@@ -58,9 +54,10 @@ def _pool(call: Call) -> int:
 
 
 def _votes(call: Call, part: range) -> Tensor:
-    query = averages(call, part, _rows(call))[0].squeeze(3)
+    query = averages(call, part, rows_each(call))[0].squeeze(3)
     unknown = unseen(call, part)
     weight = products(query, call.key).masked_fill_(unknown, -torch.inf).softmax(-1)
+    weight = weight.masked_fill(unknown, 0.0)
     pool, size = _pool(call), call.geometry.size
     if pool > 1:
         weight = max_pool1d(weight.flatten(0, 2), pool, 1, pool // 2).view(weight.shape).masked_fill(unknown, 0.0)

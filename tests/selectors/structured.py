@@ -22,15 +22,16 @@ class Shape:
     rows: int | None
 
 
-#: Whole and ragged lengths, chunks of prefill, single rows, fewer keys than a chunk, groups of heads.
+#: Whole and ragged lengths, chunks of prefill, single rows, few keys, groups of heads, more queries than keys.
 SHAPES = (
-    Shape(1, 2, 2, 128, 128, 16),
-    Shape(2, 4, 2, 67, 131, 16),
+    Shape(1, 2, 2, 80, 80, 16),
+    Shape(2, 4, 2, 35, 99, 16),
     Shape(1, 4, 1, 1, 97, 16),
     Shape(3, 2, 1, 1, 1, 8),
     Shape(1, 2, 2, 5, 7, 1),
-    Shape(1, 6, 3, 33, 120, 24),
-    Shape(1, 2, 1, 19, 150, None),
+    Shape(1, 6, 3, 33, 93, 24),
+    Shape(1, 2, 1, 19, 110, None),
+    Shape(1, 2, 1, 40, 25, 8),
 )
 
 
@@ -120,3 +121,18 @@ def mass_kept(query: Tensor, key: Tensor, kept: Tensor) -> float:
     """The share of the softmax of one row, [1, 1, 1, head_dim], that falls on the keys of `kept`, bool [kv_len]."""
     weight = (query.double() @ key.double().transpose(-1, -2) * query.shape[-1] ** -0.5).softmax(-1)
     return float(weight[..., kept].sum())
+
+
+def recall(score: Score, size: int, changed: Mapping[str, OptionValue], seed: int) -> float:
+    """The softmax mass of one row on the keys that a search keeps of 2048 smooth ones, the row looking for one of them
+    through noise: 1 where it is that of the best keys as many, 0 where it is that of keys at random."""
+    draw = torch.Generator().manual_seed(seed + 1000)
+    key = smooth(2048, 64, seed, memory=0.97)
+    wanted = int(torch.randint(2048, (1,), generator=draw))
+    query = 0.7 * key[:, :, wanted : wanted + 1] + torch.randn(1, 1, 1, 64, generator=draw)
+    call = Call(query, key, 0.125, Geometry(size, None, None), True, options(score, **changed), {})
+    kept = ~score.device(call)(call.rows)[0, 0, 0].isneginf().repeat_interleave(size)
+    best = torch.zeros_like(kept)
+    best[(query @ key.transpose(-1, -2)).flatten().topk(int(kept.sum())).indices] = True
+    chance = float(kept.double().mean())
+    return (mass_kept(query, key, kept) - chance) / (mass_kept(query, key, best) - chance)

@@ -10,7 +10,7 @@ import torch
 from attncc.ir.selection import Geometry, OptionValue
 from attncc.selectors import binary_tree
 from attncc.selectors.score import Call, Score
-from tests.selectors.structured import SHAPES, Shape, blinded, both, mass_kept, options, planted, visible, whole
+from tests.selectors.structured import SHAPES, Shape, blinded, both, mass_kept, options, planted, recall, visible, whole
 
 SCORE = cast(Score, binary_tree)
 SMALL: dict[str, OptionValue] = {"keep": 20, "sink": 3, "window": 8}
@@ -91,3 +91,9 @@ def test_it_finds_a_planted_needle_among_smooth_keys() -> None:
         kept_mass.append(mass_kept(query, key, kept.repeat_interleave(2)))
     # Units chosen at random would hold 512 of 4096 keys, an eighth.
     assert sum(kept_mass) / len(kept_mass) > 0.5
+
+
+def test_it_keeps_most_of_the_mass_that_the_best_keys_hold_among_smooth_keys() -> None:
+    recalls = [recall(SCORE, 2, {"sink": 0, "window": 0, "keep": 256}, seed) for seed in range(8)]
+    assert sum(recalls) / len(recalls) > 0.8
+    assert min(recalls) > 0.2

@@ -10,7 +10,7 @@ import torch
 from attncc.ir.selection import Geometry, OptionValue
 from attncc.selectors import staged
 from attncc.selectors.score import Call, Score
-from tests.selectors.structured import SHAPES, Shape, blinded, both, mass_kept, options, planted, visible, whole
+from tests.selectors.structured import SHAPES, Shape, blinded, both, mass_kept, options, planted, recall, visible, whole
 
 SCORE = cast(Score, staged)
 SMALL: dict[str, OptionValue] = {"chunk": 16, "middle": 8, "keep_first": 48, "keep_middle": 24, "sink": 4, "window": 8}
@@ -18,8 +18,7 @@ WIDE = options(SCORE, sink=0, window=0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("share", ["all", "group", "each"])
-@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(("share", "causal"), [("all", True), ("group", True), ("each", True), ("all", False)])
 def test_device_equals_the_loops_exactly_on_whole_numbers(shape: Shape, share: str, causal: bool) -> None:
     call = whole(shape, 4, options(SCORE, **SMALL, share=share), causal=causal)
     found, wanted = both(SCORE, call)
@@ -102,3 +101,11 @@ def test_it_finds_a_planted_needle_among_smooth_keys() -> None:
         kept_mass.append(mass_kept(query, key, kept.repeat_interleave(8)))
     # Units chosen at random would hold 256 of 4096 keys, a sixteenth.
     assert sum(kept_mass) / len(kept_mass) > 0.5
+
+
+def test_it_keeps_most_of_the_mass_that_the_best_keys_hold_among_smooth_keys() -> None:
+    recalls = [
+        recall(SCORE, 8, {"sink": 0, "window": 0, "keep_first": 1024, "keep_middle": 256}, seed) for seed in range(8)
+    ]
+    assert sum(recalls) / len(recalls) > 0.6
+    assert min(recalls) > 0.2
