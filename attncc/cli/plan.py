@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from attncc.ir.expr import TRUE
 from attncc.ir.text import text
 from attncc.ir.tile import Body, Branch, Run, Strips, TilePlan
 
@@ -28,7 +29,9 @@ def _body(body: Body) -> Iterator[str]:
         match node:
             case Run(first, stop, mask):
                 what = "full, nothing to check" if mask is None else f"partial, check {text(mask)}"
-                yield f"keys [{text(first)}, {text(stop)}): {what}"
+                over = "" if node.over is None else f" of {node.over}"
+                only = "" if node.only == TRUE else f" where {text(node.only)}"
+                yield f"keys{over} [{text(first)}, {text(stop)}){only}: {what}"
             case Strips(lo, hi, step, inner):
                 yield f"for strip in range({text(lo)}, {text(hi)}{f', {step}' if step != 1 else ''}):"
                 yield from (f"{INDENT}{line}" for line in _body(inner))

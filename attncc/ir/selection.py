@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 #: How the scores of several query heads become one choice: each head for itself, one choice for the heads of a KV head,
 #: or one for all.
@@ -103,6 +103,31 @@ class Selection:
     heads: Heads
     causal: bool
     widen: int
+
+    def words(self) -> str:
+        """How it chooses, on one line."""
+        options = ", ".join(f"{name}={value}" for name, value in self.options)
+        always = [f"first {self.always.first}"] * bool(self.always.first) + [f"last {self.always.last}"] * bool(
+            self.always.last
+        )
+        forced = [*always, *(["own"] if self.always.own else [])]
+        scored = f"{self.score}({options})" if options else self.score
+        said = [f"{self.name}: {scored}", _rule(self.rule), *([f"always {', '.join(forced)}"] if forced else [])]
+        said += [f"heads {self.heads}"] if self.heads != "each" else []
+        return "; ".join([*said, *([f"widened by {self.widen}"] if self.widen > 1 else [])])
+
+
+def _rule(rule: Rule) -> str:
+    match rule:
+        case Top(count):
+            return f"top {count}"
+        case Mass(share, least, most):
+            bounds = [f"at least {least}"] * bool(least) + [f"at most {most}"] * (most is not None)
+            return ", ".join([f"mass {share:g}", *bounds])
+        case Above(threshold):
+            return f"above {threshold:g}"
+        case _:
+            assert_never(rule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def _row(plan: TilePlan, found: QueryTile, shape: Shape, head: int, tile: int) -
         else:
             some, every = some + inside, every + inside * (visit.run.mask is None)
     exists = _inside(edges, tile, 0, shape.kv_len)
-    return TileRow(found.q_first, tuple(_kind(*each) for each in zip(some > 0, every == exists, strict=True)))
+    return TileRow(found.q_first, tuple(kind(*each) for each in zip(some > 0, every == exists, strict=True)))
 
 
 def _inside(edges: Ints, tile: int, first: int, stop: int) -> Ints:
@@ -95,7 +95,7 @@ def _asked(plan: TilePlan, found: QueryTile, visit: Visit, shape: Shape, head: i
     return np.add.reduceat(some, edges), np.add.reduceat(every, edges)
 
 
-def _kind(touched: np.bool_, full: np.bool_) -> TileKind:
+def kind(touched: np.bool_, full: np.bool_) -> TileKind:
     return "full" if full else "partial" if touched else "empty"
 
 

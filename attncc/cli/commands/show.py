@@ -23,6 +23,7 @@ from attncc.cli.plan import describe
 from attncc.codegen.kernel import KernelSource
 from attncc.device import DeviceModel
 from attncc.errors import NotCompilable
+from attncc.ir.expr import given
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands, Shape
 from attncc.report import picture
@@ -33,6 +34,8 @@ DEFAULT_SHAPE = Shape(1, 1, 1, 4096, 4096, 128)
 GENERIC_GPU = "sm_90"
 FRAME = 64
 IMAGES = (".png", ".svg")
+#: Said beside a picture of sets.
+NOTE = "sets are those of random queries and of keys that are like their neighbours; inputs are random too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,17 @@ def command(
 
 def _tiles(request: Request) -> str:
     drawn = _draw(request, terminal.cells(shutil.get_terminal_size().columns))
-    return "\n".join((drawn.title(), drawn.pattern.formula(), "", *terminal.lines(drawn)))
+    note = [f"({NOTE})"] if given(request.pattern.mask) else []
+    return "\n".join((drawn.title(), drawn.pattern.formula(), *note, "", *terminal.lines(drawn)))
 
 
 def _draw(request: Request, cells: int) -> Picture:
     edge = picture.tile_edge(max(request.shape.q_len, request.shape.kv_len), cells)
+    if given(request.pattern.mask):
+        # Sets are chosen by PyTorch, which loads slowly.
+        from attncc.report.chosen import draw_chosen
+
+        return draw_chosen(request.pattern, request.shape, request.head, edge)
     return picture.draw(request.pattern, request.shape, request.head, edge)
 
 
@@ -108,6 +117,8 @@ def _pattern(request: Request) -> str:
     pattern = request.pattern
     params = "".join(f"\nparam   {name} = {value}" for name, value in pattern.params)
     rules = "".join(f"\nscore   {rule}" for rule in pattern.score)
+    rules += "".join(f"\ninput   {one.name}, per {one.per}: {one.about}" for one in pattern.inputs)
+    rules += "".join(f"\nselect  {one.words()}" for one in pattern.selections)
     return (
         f"pattern {pattern.name}\nabout   {pattern.about}\nsource  {pattern.source}{params}"
         f"\nkeep    {pattern.formula()}{rules}\ncombine {pattern.combine}\ndigest  {pattern.digest()}"
