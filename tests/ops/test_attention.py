@@ -154,3 +154,45 @@ def test_what_cannot_be_merged() -> None:
         attncc.merge_states([(out, lse), (out[:, :, :1], lse[:, :, :1])])
     with pytest.raises(StatesDisagree, match=r"lse has the shape \[1, 1, 1\] beside"):
         attncc.merge_states([(out, lse[:, :, :1])])
+
+
+def test_weighted_parts_count_their_keys_so_many_times() -> None:
+    query, key, value = call(q_len=9, kv_len=30)
+    first, second = (
+        attncc.attention(query, key[:, :, part], value[:, :, part], "dense", return_lse=True)
+        for part in (slice(0, 10), slice(10, 30))
+    )
+    again = [torch.cat([tensor, tensor[:, :, 10:], tensor[:, :, 10:]], 2) for tensor in (key, value)]
+    wanted, wanted_lse = attncc.reference(query, *again, "dense", return_lse=True)
+    out, lse = attncc.merge_states([first, second], weights=[1.0, 3.0])
+    torch.testing.assert_close(out, wanted, rtol=1e-5, atol=2e-6)
+    torch.testing.assert_close(lse, wanted_lse, rtol=1e-5, atol=2e-6)
+    with pytest.raises(StatesDisagree, match="2 parts"):
+        attncc.merge_states([first, second], weights=[1.0])
+
+
+@pytest.mark.parametrize("name", ["softplus_attention", "gpt_oss"])
+def test_parts_under_other_rules_merge_by_lse(name: str) -> None:
+    """Plain sums add; of the parts under a sink, one has it."""
+    pattern = attncc.Pattern.from_dict(
+        {"pattern": "part", "mask": "true", "combine": "softplus_l1"}
+        if name == "softplus_attention"
+        else {
+            "pattern": "sunk",
+            "mask": "true",
+            "inputs": {"sink": "head"},
+            "combine": {"sink_softmax": {"logit": "sink"}},
+        }
+    )
+    query, key, value = call(q_len=9, kv_len=30)
+    inputs = {"sink": torch.linspace(-1, 2, query.shape[1])} if pattern.bound.inputs else {}
+    parts = [slice(0, 10), slice(10, 30)]
+    plain = pattern if name == "softplus_attention" else "dense"
+    states = [
+        attncc.attention(query, key[:, :, part], value[:, :, part], which, return_lse=True, **given)
+        for part, which, given in zip(parts, (pattern, plain), (inputs, {}), strict=True)
+    ]
+    wanted, wanted_lse = attncc.reference(query, key, value, pattern, return_lse=True, **inputs)
+    out, lse = attncc.merge_states(states)
+    torch.testing.assert_close(out, wanted, rtol=1e-5, atol=2e-6)
+    torch.testing.assert_close(lse, wanted_lse, rtol=1e-5, atol=2e-6)
