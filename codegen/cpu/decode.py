@@ -14,7 +14,7 @@ from attncc.codegen.cpu.needs import Needs, block_fields, functions, own_rows
 from attncc.codegen.cpu.numbers import namer
 from attncc.codegen.cpu.parts import part
 from attncc.codegen.cpu.score import DECODE, Lanes, change_scores, factor, gathered
-from attncc.codegen.cpu.sharing import shared
+from attncc.codegen.cpu.sharing import uncertain
 from attncc.codegen.cpu.visits import changing, enumerations, visits
 from attncc.codegen.writer import Writer
 from attncc.ir.pattern import Alibi
@@ -68,10 +68,15 @@ def _visits(plan: TilePlan, found: Kinds, needs: Needs, lanes: Lanes) -> Iterato
 def _entry(plan: TilePlan, needs: Needs, rows: int) -> str:
     if not needs.gathered:
         return part("decode_entry")
-    together = shared(plan, needs) if rows > 1 else ""
-    declared = f"const int64_t taken = {together} ? ROWS : 1;" if together else ""
-    text = filled(part("decode_entry_gathered"), {"SHARED_ROWS": declared})
-    return guarded(text.replace("TAKEN", "taken" if together else "ROWS"))
+    members = uncertain(plan, needs) if rows > 1 else ()
+    together = "\n".join(
+        (
+            "int64_t taken = ROWS;",
+            *(f"if (call->{member}.heads > call->kv_heads) {{\n    taken = 1;\n}}" for member in members),
+        )
+    )
+    text = filled(part("decode_entry_gathered"), {"SHARED_ROWS": together if members else ""})
+    return text.replace("TAKEN", "taken" if members else "ROWS")
 
 
 def _block(plan: TilePlan, needs: Needs) -> str:
