@@ -8,12 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attncc.combines.in_c import InC
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from attncc.combines.rule import Option, OptionKind
 
 OPTIONS: Mapping[str, OptionKind] = {"logit": "head"}
+
+IN_C = InC(
+    begin_row="""
+/* A row begins with the weight of its head's logit. */
+static void begin_row(const struct call *call, int64_t head, float factor, float *row_max, float *row_sum) {
+    const float power = <logit>[head] * LOG2_E;
+    *row_max = fmaxf(power / factor, LOWEST);
+    *row_sum = exp2f(power - *row_max * factor);
+}
+"""
+)
 
 
 def weights(score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]) -> tuple[Tensor, Tensor]:

@@ -8,12 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attncc.combines.in_c import InC
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from attncc.combines.rule import Option, OptionKind
 
 OPTIONS: Mapping[str, OptionKind] = {}
+
+IN_C = InC(
+    weight="softplus_lanes",
+    functions="""
+/* log(1 + exp(score)) of scores in units of log 2; 0 for those that the mask leaves out. */
+static inline vec softplus_lanes(vec score) {
+    const vec smaller = where(score < 0.0f, score, -score);
+    return larger(splat(0.0f), score) * splat(LN_2) + log1p_lanes(exp2_lanes(smaller));
+}
+""",
+)
 
 
 def weights(score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]) -> tuple[Tensor, Tensor]:
