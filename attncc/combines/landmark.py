@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attncc.combines.in_c import InC
 from attncc.combines.rule import TritonText
 
 if TYPE_CHECKING:
@@ -57,6 +58,72 @@ total = tl.where(row_sum == 0.0, 1.0, row_sum)
     functions={"hand_on": HAND_ON},
     unit="block",
 )
+#: One vector of queries at a time: those after the unit hand its landmark's score on.
+QUERIES = """
+/* For queries after the unit, hands the score of its last key, the landmark, on to the others by a softmax of their
+   own; the landmark itself weighs nothing. Where the mask leaves the landmark out, it leaves out the unit. */
+static void regroup_unit(struct block *block, int at, int count, int64_t start) {
+    const vec factor = splat(block->factor);
+    if (block->position[at + count - 1] != start + UNIT - 1) {
+        return;
+    }
+    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+        float *landmark = SCORE(at + count - 1);
+        const ivec after = spread(block->q_first + lane) + LANE >= spread(start + UNIT);
+        const vec gate = load(landmark);
+        vec peak = splat(LOWEST), sum = splat(0.0f);
+        store(landmark, splat(MASKED));
+        if (block->q_first + lane + LANES <= start + UNIT) {
+            continue;
+        }
+        for (int key = at; key < at + count - 1; key++) {
+            peak = larger(peak, load(SCORE(key)));
+        }
+        for (int key = at; key < at + count - 1; key++) {
+            sum += exp2_lanes((load(SCORE(key)) - peak) * factor);
+        }
+        const ivec handed = after & ~(gate < splat(LOWEST));
+        const vec change = where(handed, gate - peak - log2_lanes(sum) / factor, splat(0.0f));
+        for (int key = at; key < at + count - 1; key++) {
+            store(SCORE(key), load(SCORE(key)) + change);
+        }
+    }
+}
+"""
+
+#: One query at a time; units need not be whole vectors of keys.
+KEYS = """
+/* If the query is after the unit, hands the score of its last key, the landmark, on to the others by a softmax of their
+   own; the landmark itself weighs nothing. */
+static void regroup_unit(struct block *block, int at, int count, int64_t start) {
+    if (block->position[at + count - 1] != start + UNIT - 1) {
+        return;
+    }
+    for (int r = 0; r < ROWS; r++) {
+        float *score = block->score[r] + at;
+        const float gate = score[count - 1];
+        score[count - 1] = MASKED;
+        if (block->q < start + UNIT || gate < LOWEST) {
+            continue;
+        }
+        vec peak = splat(LOWEST), sum = splat(0.0f);
+        for (int i = 0; i < count; i += LANES) {
+            peak = larger(peak, where(LANE < spread(count - i), load(score + i), splat(MASKED)));
+        }
+        const float most = max_lanes(peak);
+        for (int i = 0; i < count; i += LANES) {
+            const vec weight = exp2_lanes((load(score + i) - splat(most)) * splat(block->factor));
+            sum += where(LANE < spread(count - i), weight, splat(0.0f));
+        }
+        const float change = gate - most - log2f(sum_lanes(sum)) / block->factor;
+        for (int i = 0; i < count - 1; i++) {
+            score[i] += change;
+        }
+    }
+}
+"""
+
+IN_C = InC(unit="block", regroup={"queries": QUERIES, "keys": KEYS})
 
 
 def weights(score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 import attncc.combines
+from attncc.combines.in_c import InC
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +50,7 @@ class Rule(Protocol):
 
     OPTIONS: Mapping[str, OptionKind]
     TRITON: TritonText
+    IN_C: InC
 
     def weights(self, score: Tensor, q: Tensor, kv: Tensor, options: Mapping[str, Option]) -> tuple[Tensor, Tensor]:
         """(weight, lse): the share of each key in its row, like `score`, and the logarithm of each row's normalizer.
@@ -61,7 +63,7 @@ class Rule(Protocol):
 
 
 #: Files of this room that are no rules.
-OTHERS = ("rule",)
+OTHERS = ("rule", "in_c")
 
 
 @cache

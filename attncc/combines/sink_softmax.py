@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attncc.combines.in_c import InC
 from attncc.combines.rule import TritonText
 
 if TYPE_CHECKING:
@@ -27,6 +28,17 @@ row_sum = tl.full([BLOCK_M], 1.0, tl.float32)
     carried="acc * rescale[:, None]",
     total="total = tl.where(row_sum == 0.0, 1.0, row_sum)\n",
     lse="row_max * LN2 + tl.log(total)",
+)
+
+IN_C = InC(
+    begin_row="""
+/* A row begins with the weight of its head's logit. */
+static void begin_row(const struct call *call, int64_t head, float factor, float *row_max, float *row_sum) {
+    const float power = <logit>[head] * LOG2_E;
+    *row_max = fmaxf(power / factor, LOWEST);
+    *row_sum = exp2f(power - *row_max * factor);
+}
+"""
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attncc.combines.in_c import InC
 from attncc.combines.rule import TritonText
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from attncc.combines.rule import Option, OptionKind
 
 OPTIONS: Mapping[str, OptionKind] = {}
+IN_C = InC()
 
 TRITON = TritonText(
     start="""\

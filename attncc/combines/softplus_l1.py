@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attncc.combines.in_c import InC
 from attncc.combines.rule import TritonText
 
 if TYPE_CHECKING:
@@ -44,6 +45,17 @@ total = tl.where(row_sum == 0.0, 1.0, row_sum)
 """,
     lse="tl.log(row_sum)",
     functions={"softplus": SOFTPLUS},
+)
+
+IN_C = InC(
+    weight="softplus_lanes",
+    functions="""
+/* log(1 + exp(score)) of scores in units of log 2; 0 for those that the mask leaves out. */
+static inline vec softplus_lanes(vec score) {
+    const vec smaller = where(score < 0.0f, score, -score);
+    return larger(splat(0.0f), score) * splat(LN_2) + log1p_lanes(exp2_lanes(smaller));
+}
+""",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from attncc.codegen.cpu.combining import Combining, combining
 from attncc.codegen.cpu.exprs import LANES, SCALARS, CPrinter
 from attncc.codegen.cpu.gathers import Gathers
 from attncc.codegen.cpu.isa import InstructionSet
@@ -14,7 +15,7 @@ from attncc.codegen.cpu.needs import Needs, block_fields, functions, own_rows
 from attncc.codegen.cpu.numbers import namer
 from attncc.codegen.cpu.parts import part
 from attncc.codegen.cpu.score import DECODE, Lanes, change_scores, factor, gathered
-from attncc.codegen.cpu.sharing import shared
+from attncc.codegen.cpu.sharing import uncertain
 from attncc.codegen.cpu.visits import changing, enumerations, visits
 from attncc.codegen.writer import Writer
 from attncc.ir.pattern import Alibi
@@ -35,13 +36,16 @@ def decode(plan: TilePlan, isa: InstructionSet, sizes: Mapping[str, int], needs:
     found, name = kinds(plan), namer(plan.pattern)
     masks, lanes = found.masks, gathered(DECODE) if needs.gathered else DECODE
     ragged = sizes["HEAD_DIM"] != sizes["PADDED_DIM"]
+    combine = combining(plan.pattern)
     yield from functions(needs)
+    yield from combine.functions()
     yield from enumerations(found)
     yield _block(plan, needs)
     yield filled(part("decode_scores"), {"LAST_PART": part("decode_last_part") if ragged else ""})
-    yield part("decode_weights")
+    yield combine.weights("decode_weights")
     yield part("decode_values")
-    yield _absorb(isa, sizes)
+    yield from combine.regroup("keys")
+    yield _absorb(isa, sizes, combine)
     if masks or plan.pattern.score:
         yield change_scores(plan.pattern.score, masks, CPrinter(LANES, name), lanes)
     yield from _visits(plan, found, needs, lanes)
@@ -51,6 +55,7 @@ def decode(plan: TilePlan, isa: InstructionSet, sizes: Mapping[str, int], needs:
         "LAST_OUT": LAST_OUT if ragged else "",
         "FACTOR": factor(plan.pattern.score),
         "SLOPES": _slopes(plan),
+        "BEGIN_ROWS": combine.variant("decode_begin"),
         "OWN_ROWS": "\n".join(own_rows(needs, "decode")),
     }
     yield filled(part("decode_attend"), fields)
@@ -62,16 +67,22 @@ def _visits(plan: TilePlan, found: Kinds, needs: Needs, lanes: Lanes) -> Iterato
         yield from visits(plan, found.masks, lanes, part("decode_visit"))
         return
     fields = {"CHANGE_SCORES": changing(plan, found.masks, lanes), "FILL_POSITIONS": FILL if needs.tokens else ""}
-    yield from Gathers(plan, found, needs, "decode", filled(part("decode_take"), fields)).functions()
+    take, unit = filled(part("decode_take"), fields), combining(plan.pattern).unit
+    yield from Gathers(plan, found, needs, "decode", take, unit).functions()
 
 
 def _entry(plan: TilePlan, needs: Needs, rows: int) -> str:
     if not needs.gathered:
         return part("decode_entry")
-    together = shared(plan, needs) if rows > 1 else ""
-    declared = f"const int64_t taken = {together} ? ROWS : 1;" if together else ""
-    text = filled(part("decode_entry_gathered"), {"SHARED_ROWS": declared})
-    return guarded(text.replace("TAKEN", "taken" if together else "ROWS"))
+    members = uncertain(plan, needs) if rows > 1 else ()
+    together = "\n".join(
+        (
+            "int64_t taken = ROWS;",
+            *(f"if (call->{member}.heads > call->kv_heads) {{\n    taken = 1;\n}}" for member in members),
+        )
+    )
+    text = filled(part("decode_entry_gathered"), {"SHARED_ROWS": together if members else ""})
+    return text.replace("TAKEN", "taken" if members else "ROWS")
 
 
 def _block(plan: TilePlan, needs: Needs) -> str:
@@ -90,11 +101,12 @@ def _slopes(plan: TilePlan) -> str:
     return "for (int r = 0; r < ROWS; r++) {\n    block.slope[r] = slope_of(head + r, call->q_heads);\n}"
 
 
-def _absorb(isa: InstructionSet, sizes: Mapping[str, int]) -> str:
+def _absorb(isa: InstructionSet, sizes: Mapping[str, int], combine: Combining) -> str:
     writer = Writer()
     whole, wide = sizes["HEAD_DIM"] // isa.lanes, sizes["COLUMN_VECS"]
     writer.line("/* Takes the keys of the block into acc and empties it. */")
     with writer.block("static void absorb(struct block *block) {", "}"):
+        writer.lines(combine.regrouping)
         writer.line("weigh_scores(block);")
         for column in range(0, whole, wide):
             writer.line(f"add_values(block, {column} * LANES, 0, {min(wide, whole - column)});")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from attncc.codegen.cpu.combining import combining
 from attncc.codegen.cpu.decode import decode
 from attncc.codegen.cpu.isa import SETS, InstructionSet
 from attncc.codegen.cpu.layout import constants
@@ -70,10 +71,11 @@ def _kernel(
 ) -> tuple[Mapping[str, int], Iterator[str]]:
     isa = SETS[str(schedule["isa"])]
     if phase == "decode":
-        numbers = decode_sizes(isa, operands, schedule, per_head(plan))
+        numbers = decode_sizes(isa, operands, schedule, per_head(plan), combining(plan.pattern).unit)
         return numbers, decode(plan, isa, numbers, needed, entry)
-    numbers = sizes(isa, operands, schedule)
-    return numbers, prefill(plan, method(operands, isa, numbers, needed.gathered), needed, entry)
+    combine = combining(plan.pattern)
+    numbers = sizes(isa, operands, schedule, combine.unit)
+    return numbers, prefill(plan, method(operands, isa, numbers, combine, needed.gathered), needed, entry)
 
 
 def _vectors(plan: TilePlan, operands: Operands, isa: InstructionSet) -> Iterator[str]:

@@ -48,20 +48,22 @@ LOCALS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Gathers:
-    """What the functions of one kernel depend on; `take` is the text of the function that takes keys in."""
+    """What the functions of one kernel depend on; `take` is the text of the function that takes keys in,
+    `unit` the number of keys that must not be torn apart, if any."""
 
     plan: TilePlan
     kinds: Kinds
     needs: Needs
     phase: str
     take: str
+    unit: int | None
 
     def functions(self) -> Iterator[str]:
         """`take`, what walks the keys of runs, and visit_<kind> for the runs of each kind, as the plan needs them."""
         mask = (MASK,) if self.kinds.masks else ()
         yield self._function("take", (BLOCK, "int count", *mask), self.take)
         if self.phase == "decode":
-            yield part("share")
+            yield part("share" if self.unit is None else "share_units")
         if self.kinds.onlys:
             yield self._wanted()
         for walk, parameters in PARAMETERS.items():
@@ -75,7 +77,9 @@ class Gathers:
         count = "count += wanted(block, kv, only);" if self.kinds.onlys else "count++;"
         rests = "\n".join(f"block->{asked}_rest = block->{asked}_list;" for asked in self.needs.asked)
         numbers = NUMBERS[self.phase]
-        lines = {"OPENING": opening, "BEGIN_RUN": numbers["BEGIN_RUN"], "BEGIN_RESTS": rests, "COUNT_KEY": count}
+        whole = "" if self.unit is None else "if (block->count % UNIT != 0) {\n    absorb(block);\n}"
+        lines = {"OPENING": opening, "WHOLE_UNITS": whole, "BEGIN_RESTS": rests, "COUNT_KEY": count}
+        lines["BEGIN_RUN"] = numbers["BEGIN_RUN"]
         mask = ", mask" if self.kinds.masks else ""
         return filled(text, lines).replace("STOP", numbers["STOP"]).replace(" MASK_ARGUMENT", mask)
 

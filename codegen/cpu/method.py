@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from attncc.codegen.cpu.combining import Combining
 from attncc.codegen.cpu.isa import InstructionSet
 from attncc.codegen.cpu.layout import filled
 from attncc.codegen.cpu.parts import part
@@ -31,11 +32,14 @@ class Method:
     after: tuple[str, ...] = ()
 
 
-def method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int], by_position: bool) -> Method:
+def method(
+    operands: Operands, isa: InstructionSet, sizes: Mapping[str, int], combine: Combining, by_position: bool
+) -> Method:
     """Products of bfloat16 where the machine has them, of tiles or of pairs; else multiply-adds of float32.
     `by_position` if the block says where each key lies; else keys lie first, first + step, ..."""
-    found = _method(operands, isa, sizes)
-    fields = {"FIND_KEYS": part("find_keys_amx_gathered" if by_position else "find_keys_amx")}
+    found = _method(operands, isa, sizes, combine)
+    finding = part("find_keys_amx_gathered" if by_position else "find_keys_amx")
+    fields = {"FIND_KEYS": finding, "REGROUP": combine.regrouping}
     which = "k < last ? k : last"
     position = f"block->position[at + ({which})]" if by_position else f"first + ({which}) * step"
     run = "" if by_position else ", int64_t first, int64_t step"
@@ -43,34 +47,35 @@ def method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int], by
     return replace(found, text=tuple(text), lanes=gathered(found.lanes) if by_position else found.lanes)
 
 
-def _method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
+def _method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int], combine: Combining) -> Method:
     if operands.dtype == "bfloat16" and isa.tiles:
-        return _tiles(sizes)
+        return _tiles(sizes, combine)
     if operands.dtype == "bfloat16" and isa.pairs:
-        return _pairs(isa, sizes)
-    return _vectors(operands, isa, sizes)
+        return _pairs(isa, sizes, combine)
+    return _vectors(operands, isa, sizes, combine)
 
 
-def _tiles(sizes: Mapping[str, int]) -> Method:
+def _tiles(sizes: Mapping[str, int], combine: Combining) -> Method:
+    keys = "PADDED_N" if "PADDED_N" in sizes else "BLOCK_N"
     fields = (
         "_Alignas(64) uint32_t query[PADDED_DIM / 2][BLOCK_M]; /* pairs of columns */",
         "float score[BLOCK_M / 16][BLOCK_N + KEYS][16];",
-        "element weight[BLOCK_M / 32][BLOCK_N / 32][32][32];",
-        "uint32_t value_pair[PADDED_DIM / 32][BLOCK_N / 2][32]; /* pairs of keys */",
+        f"element weight[BLOCK_M / 32][{keys} / 32][32][32];",
+        f"uint32_t value_pair[PADDED_DIM / 32][{keys} / 2][32]; /* pairs of keys */",
         "element key_copy[KEYS][PADDED_DIM];",
         "float acc[BLOCK_M][PADDED_DIM];",
         COMMON,
-        "const element *value_row[BLOCK_N];",
+        f"const element *value_row[{keys}];",
     )
-    names = ("tiles", "transpose", "pairs", "scores_amx", "weights_amx", "values_amx")
-    text = tuple(part(name) for name in names)
+    before = (part(name) for name in ("tiles", "transpose", "pairs", "scores_amx"))
+    text = (*before, combine.weights("weights_amx"), part("values_amx"))
     clear = ("memset(block.key_copy, 0, sizeof block.key_copy);",) if sizes["COPY_KEYS"] else ()
     return Method(
         fields, text, "load_queries_pairs", "value", TILED, ("configure_tiles();",), clear, after=("_tile_release();",)
     )
 
 
-def _pairs(isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
+def _pairs(isa: InstructionSet, sizes: Mapping[str, int], combine: Combining) -> Method:
     fields = (
         "_Alignas(64) uint32_t query[PADDED_DIM / 2][BLOCK_M]; /* pairs of columns */",
         "float score[BLOCK_N + KEYS][BLOCK_M];",
@@ -79,12 +84,13 @@ def _pairs(isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
         COMMON,
         "const element *value_row[BLOCK_N];",
     )
-    names = ("transpose", "pairs", "scores_bf16", "weights_bf16", "values_bf16")
-    text = (*(part(name) for name in names), _absorb(isa, sizes, ("pair_values(block);", "weigh_scores(block);")))
+    before = (part(name) for name in ("transpose", "pairs", "scores_bf16"))
+    absorb = _absorb(isa, sizes, (combine.regrouping, "pair_values(block);", "weigh_scores(block);"))
+    text = (*before, combine.weights("weights_bf16"), part("values_bf16"), absorb)
     return Method(fields, text, "load_queries_pairs", "value", PREFILL)
 
 
-def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
+def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int], combine: Combining) -> Method:
     direct = operands.dtype == "float32" and operands.head_dim % isa.lanes == 0
     wide = () if direct else ("float wide_key[KEYS][PADDED_DIM], wide_value[BLOCK_N][PADDED_DIM];",)
     fields = (
@@ -96,7 +102,8 @@ def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) 
         "const float *value_row[BLOCK_N];",
     )
     scores = part("scores").replace("KEY_ROW", "key" if direct else "widen(block->wide_key[k], key)")
-    text: tuple[str, ...] = (scores, part("weights"), part("values"), _absorb(isa, sizes, ("weigh_scores(block);",)))
+    absorb = _absorb(isa, sizes, (combine.regrouping, "weigh_scores(block);"))
+    text: tuple[str, ...] = (scores, combine.weights("weights"), part("values"), absorb)
     load = "load_queries"
     if isa.lanes == 16:
         text, load = (part("transpose"), *text), "load_queries_avx512"
@@ -114,7 +121,7 @@ def _absorb(isa: InstructionSet, sizes: Mapping[str, int], before: tuple[str, ..
     rest = block_m % rows
     writer.line("/* Takes the keys of the block into acc and empties it. */")
     with writer.block("static void absorb(struct block *block) {", "}"):
-        writer.lines("\n".join(before))
+        writer.lines("\n".join(line for line in before if line))
         for column in range(0, vecs, wide):
             here = f"{column} * LANES, {min(wide, vecs - column)}"
             with writer.block(f"for (int row = 0; row < {block_m - rest}; row += ROWS) {{", "}"):

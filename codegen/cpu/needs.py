@@ -46,7 +46,8 @@ def needs(plan: TilePlan) -> Needs:
     picked = any(run.over is not None or run.only != TRUE for run in plan.runs())
     lists = {one.name: one.geometry for one in plan.lists}
     _assert_within(plan, lists)
-    return Needs(lists, asked, tokens, heads, picked or bool(tokens))
+    units = rules()[combine.rule].IN_C.unit is not None
+    return Needs(lists, asked, tokens, heads, picked or bool(tokens) or units)
 
 
 def _conditions(plan: TilePlan) -> Iterator[BoolExpr]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import lcm
 
 from attncc.codegen.cpu.isa import InstructionSet
 from attncc.ir.pattern import Pattern
@@ -17,7 +18,8 @@ ROUGH = ("6.954243475e-01f", "2.263076823e-01f", "7.826797018e-02f")
 EXPONENTIALS: Mapping[DType, tuple[str, ...]] = {"float32": EXACT, "float16": EXACT, "bfloat16": ROUGH}
 
 TILES = {"HEAD_DIM", "PADDED_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "COPY_KEYS", "QUERY_VECS", "ROWS", "COLUMN_VECS"}
-OTHERS = {"SPLIT", "AHEAD", "LANES", "LANE", "FULL", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE"}
+TILES |= {"UNIT", "PADDED_N"}
+OTHERS = {"ANY", "SPLIT", "AHEAD", "LANES", "LANE", "FULL", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE"}
 TAKEN = TILES | OTHERS | {"PARALLEL_SCORES", "FLOOR_DIV", "FLOOR_MOD", "NAN", "NULL", "INFINITY"}
 
 #: How macros of the headers that kernels include begin and end.
@@ -58,19 +60,29 @@ def parameters(pattern: Pattern) -> Mapping[str, int]:
     return {constant(name): value for name, value in pattern.params}
 
 
-def sizes(isa: InstructionSet, operands: Operands, schedule: Schedule) -> Mapping[str, int]:
+def sizes(isa: InstructionSet, operands: Operands, schedule: Schedule, unit: int | None = None) -> Mapping[str, int]:
     """Sizes of the tiles of a prefill kernel, in memory and in registers. Products of bfloat16 go through columns by
-    32, those of AMX through keys as well."""
+    32, those of AMX through keys as well. Blocks hold whole `unit`s of keys."""
     products = operands.dtype == "bfloat16" and isa.pairs
     memory = {
         "HEAD_DIM": operands.head_dim,
         "PADDED_DIM": _rounded(operands.head_dim, 32 if products else isa.lanes),
         "BLOCK_M": schedule.number("block_m"),
-        "BLOCK_N": schedule.number("block_n"),
+        **_block_n(schedule, unit, 2 if products else 1),
     }
     if products and isa.tiles:
+        if memory["BLOCK_N"] % 32 != 0:
+            memory["PADDED_N"] = _rounded(memory["BLOCK_N"], 32)
         return memory | {"KEYS": 32, "COPY_KEYS": int(operands.head_dim % 32 != 0)}
     return memory | _registers(isa, memory["BLOCK_M"], memory["PADDED_DIM"])
+
+
+def _block_n(schedule: Schedule, unit: int | None, together: int) -> dict[str, int]:
+    """Keys of a block: as the schedule says, or the next multiple of `unit` that `together` divides."""
+    wanted = schedule.number("block_n")
+    if unit is None:
+        return {"BLOCK_N": wanted}
+    return {"BLOCK_N": _rounded(wanted, lcm(unit, together)), "UNIT": unit}
 
 
 def _registers(isa: InstructionSet, block_m: int, padded_dim: int) -> dict[str, int]:
@@ -84,14 +96,16 @@ def _registers(isa: InstructionSet, block_m: int, padded_dim: int) -> dict[str, 
     }
 
 
-def decode_sizes(isa: InstructionSet, operands: Operands, schedule: Schedule, per_head: bool) -> Mapping[str, int]:
+def decode_sizes(
+    isa: InstructionSet, operands: Operands, schedule: Schedule, per_head: bool, unit: int | None = None
+) -> Mapping[str, int]:
     """The same for kernels with columns in lanes; `per_head` if heads do not see the same keys."""
     rows = 1 if per_head else schedule.number("rows")
     return {
         "HEAD_DIM": operands.head_dim,
         "PADDED_DIM": _rounded(operands.head_dim, isa.lanes),
         "ROWS": rows,
-        "BLOCK_N": schedule.number("block_n"),
+        **_block_n(schedule, unit, 1),
         "COLUMN_VECS": max(1, min(isa.columns, isa.sums // rows, operands.head_dim // isa.lanes)),
         "SPLIT": schedule.number("split"),
         "AHEAD": 16,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from attncc.codegen.cpu.combining import combining
 from attncc.codegen.cpu.exprs import LANES, SCALARS, CPrinter
 from attncc.codegen.cpu.gathers import Gathers
 from attncc.codegen.cpu.kinds import Kinds, kinds
@@ -24,16 +25,18 @@ from attncc.ir.tile import TilePlan
 def prefill(plan: TilePlan, method: Method, needs: Needs, entry: str) -> Iterator[str]:
     """The pieces of the file after `struct call`, in order."""
     found, name = kinds(plan), namer(plan.pattern)
-    masks = found.masks
+    masks, combine = found.masks, combining(plan.pattern)
     yield from functions(needs)
+    yield from combine.functions()
     yield from enumerations(found)
     yield _block(plan, method, needs)
+    yield from combine.regroup("queries", method.lanes.score)
     yield from method.text
     if masks or plan.pattern.score:
         yield change_scores(plan.pattern.score, masks, CPrinter(LANES, name), method.lanes)
     yield from _visits(plan, found, method, needs)
     yield part(method.load_queries)
-    yield part("begin_rows")
+    yield combine.variant("begin_rows")
     yield part("finish_rows")
     yield _attend(plan, found, method, needs, name)
     yield part("entry").replace("ENTRY", entry)
@@ -44,7 +47,8 @@ def _visits(plan: TilePlan, found: Kinds, method: Method, needs: Needs) -> Itera
         yield from visits(plan, found.masks, method.lanes, part("visit").replace("VALUE_ROW", method.value_row))
         return
     take = filled(part("take"), {"CHANGE_SCORES": changing(plan, found.masks, method.lanes)})
-    yield from Gathers(plan, found, needs, "prefill", take.replace("VALUE_ROW", method.value_row)).functions()
+    take, unit = take.replace("VALUE_ROW", method.value_row), combining(plan.pattern).unit
+    yield from Gathers(plan, found, needs, "prefill", take, unit).functions()
 
 
 def _block(plan: TilePlan, method: Method, needs: Needs) -> str:

@@ -16,8 +16,9 @@ from attncc.ir.pattern import Alibi, Scale, ScoreRule, Softcap
 @dataclass(frozen=True, slots=True)
 class Lanes:
     """What the lanes of a vector of scores stand for: the loops over such vectors, and in them, where a vector lies and
-    which queries, keys, slopes and numbers of an input (NAME) belong to it. `run` are the variables that say where the
-    keys lie; none where the block has their positions."""
+    which queries, keys, slopes and numbers of an input (NAME) belong to it. `score` is where the scores of queries for
+    the key KEY lie, if they lie together. `run` are the variables that say where the keys lie; none where the block has
+    their positions."""
 
     outer: str
     inner: str
@@ -27,6 +28,7 @@ class Lanes:
     slope: str
     number_q: str
     number_kv: str
+    score: str = ""
     run: tuple[str, ...] = ("first", "step")
 
 
@@ -40,8 +42,9 @@ PREFILL = Lanes(
     slope="block->slope",
     number_q="load_numbers(block->NAME_q + lane)",
     number_kv="spread(block->NAME_tokens[block->position[block->count + i]])",
+    score="block->score[KEY] + lane",
 )
-TILED = replace(PREFILL, place="block->score[lane / 16][block->count + i]")
+TILED = replace(PREFILL, place="block->score[lane / 16][block->count + i]", score="block->score[lane / 16][KEY]")
 
 #: One query row and LANES keys.
 DECODE = Lanes(

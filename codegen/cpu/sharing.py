@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attncc.codegen.cpu.loops import mentioned
 from attncc.codegen.cpu.needs import Needs
 from attncc.ir.tile import TilePlan
@@ -13,10 +15,8 @@ def per_head(plan: TilePlan) -> bool:
     return "head" in mentioned(plan) or any(one.heads == "each" for one in plan.pattern.selections if one.name in names)
 
 
-def shared(plan: TilePlan, needs: Needs) -> str:
-    """The condition in C under which a call's lists and numbers are the same for all heads of a KV head; empty if it is
-    known when the kernel is written."""
+def uncertain(plan: TilePlan, needs: Needs) -> Sequence[str]:
+    """The members of `struct call` which may or may not be the same for all heads of a KV head."""
     chosen = {one.name for one in plan.pattern.selections}
-    members = [f"{name}_list" for name in needs.lists if name not in chosen]
-    members += [f"{name}_tokens" for name in needs.tokens]
-    return " && ".join(f"call->{member}.heads <= call->kv_heads" for member in members)
+    lists = (f"{name}_list" for name in needs.lists if name not in chosen)
+    return (*lists, *(f"{name}_tokens" for name in needs.tokens))

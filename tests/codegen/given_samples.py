@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import torch
@@ -30,7 +30,9 @@ from attncc.ir.expr import (
 from attncc.ir.pattern import SOFTMAX, Alibi, Combine, Pattern, Scale, ScoreRule, Softcap
 from attncc.ir.schedule import Shape
 from attncc.ir.selection import Geometry, Input
+from attncc.ir.tile import Tiling
 from attncc.lists import Given, packed, rows_of
+from attncc.passes import run
 
 Q, KV = Var("q"), Var("kv")
 CAUSAL = Compare("<=", KV, Q)
@@ -78,7 +80,7 @@ def pattern(
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What one call is given: truth values of units [batch or 1, heads, rows, units], numbers of positions and heads."""
+    """What one call is given: truth values of units [batch or 1, heads, rows, units]; numbers of positions, heads."""
 
     pattern: Pattern
     shape: Shape
@@ -90,12 +92,14 @@ class World:
         """The same as lists. Those of distances are turned round, so that keys ascend."""
         lists = {}
         for name, chosen in self.chosen.items():
-            turned = self.pattern.geometry()[name].step is not None if name in self.pattern.geometry() else False
-            found = packed(chosen.flip(-1) if turned else chosen)
-            if turned:
-                entries = found.entries - (chosen.shape[-1] - 1)
-                found = type(found)(entries, found.start, found.count, found.overflow)
-            lists[name] = found
+            if self.pattern.geometry()[name].step is None:
+                lists[name] = packed(chosen)
+            else:
+                found = packed(chosen.flip(-1))
+                lists[name] = replace(found, entries=found.entries - (chosen.shape[-1] - 1))
+        for one in run(self.pattern, Tiling(1, 1)).lists:
+            if one.condition is not None:
+                lists[one.name] = packed(_touched(one.condition, one.geometry, self))
         return Given(lists, self.tokens, self.heads)
 
 
@@ -115,6 +119,19 @@ def world(pattern: Pattern, shape: Shape, share: float = 0.3, batches: int = 1, 
     }
     logits = {one.name: torch.randn(shape.q_heads, generator=random) for one in pattern.inputs if one.per == "head"}
     return World(pattern, shape, chosen, tokens, logits)
+
+
+def _touched(condition: BoolExpr, geometry: Geometry, world: World) -> Tensor:
+    """Which units of keys hold a key for which a condition on inputs is true in a row of queries."""
+    at = _positions(world)
+    pairs = _truth(condition, world).expand(-1, -1, world.shape.q_len, -1)
+    assert geometry.rows is not None, "such lists have rows"
+    rows = rows_of(world.shape.q_len, world.shape.kv_len, geometry.rows)
+    row, unit = at["q"][:, 0] // geometry.rows - rows[0], at["kv"] // geometry.size
+    by_row = torch.zeros(*pairs.shape[:2], len(rows), pairs.shape[3], dtype=torch.int32)
+    by_row.index_add_(2, row, pairs.to(torch.int32))
+    units = torch.zeros(*by_row.shape[:3], int(unit[-1]) + 1, dtype=torch.int32)
+    return units.index_add_(3, unit, by_row) > 0
 
 
 def kept(world: World) -> Tensor:

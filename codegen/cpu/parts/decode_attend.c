@@ -38,10 +38,7 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int hea
     SLOPES
     load_queries(&block, heads, query + row * call->query_stride[2]);
     memset(block.acc, 0, sizeof block.acc);
-    for (int r = 0; r < ROWS; r++) {
-        block.row_max[r] = LOWEST;
-        block.row_sum[r] = 0.0f;
-    }
+    BEGIN_ROWS
 
     block.from = block.to = block.seen = 0;
     if (splits > 1) {

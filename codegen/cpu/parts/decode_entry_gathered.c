@@ -1,4 +1,4 @@
-/* Tasks are splits of the keys, for each position and each TAKEN heads that share a KV head. Returns 1 if there is no
+/* Tasks are splits of the keys, for each position and some heads that share a KV head. Returns 1 if there is no
    memory, else 0. */
 int ENTRY(const struct call *call) {
     SHARED_ROWS

@@ -63,6 +63,7 @@ static void add_values(struct block *block) {
 
 /* Takes the keys of the block into acc and empties it. */
 static void absorb(struct block *block) {
+    REGROUP
     complete(block);
     weigh_scores(block);
     pair_values(block);

@@ -1,6 +1,7 @@
 /* Adds the keys first, first + step, ... below end to the block. */
 OPENING
     const int64_t keys = first < end ? (end - first + step - 1) / step : 0;
+    WHOLE_UNITS
     BEGIN_RUN
     while (at < STOP) {
         const int count = (int)lesser(STOP - at, BLOCK_N - block->count);

@@ -3,6 +3,7 @@ OPENING
     const struct span span = between(row, size, greater(first, 0) - base, lesser(end, block->call->kv_len) - base);
     const int64_t keys = span.keys;
     BEGIN_RESTS
+    WHOLE_UNITS
     BEGIN_RUN
     while (at < STOP) {
         const int room = BLOCK_N - block->count;

@@ -2,6 +2,7 @@
 OPENING
     const int64_t keys = greater(end - first, 0);
     BEGIN_RESTS
+    WHOLE_UNITS
     BEGIN_RUN
     while (at < STOP) {
         const int room = BLOCK_N - block->count;
