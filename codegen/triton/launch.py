@@ -74,10 +74,9 @@ class Launcher:
         strides = [stride for tensor in (query, key, value, out) for stride in tensor.stride()[:3]]
         lengths = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
         heads = [query.shape[1]] if self.wanted.grouped else []
-        bits = [key.shape[2].bit_length()] if self.wanted.searched else []
         with torch.cuda.device(query.device) if query.is_cuda else nullcontext():
             launch = partial(self.function.run, grid=self._grid(query, key), warmup=False)
-            arguments = (query, key, value, out, lse, *slopes, *pointers, *strides, *sizes, *lengths, *heads, scale, *bits)
+            arguments = (query, key, value, out, lse, *slopes, *pointers, *strides, *sizes, *lengths, *heads, scale)
             launch(*arguments, **options(self.source.schedule))
         return out, lse
 
