@@ -76,6 +76,8 @@ class Printer:
                 return str(value), ATOM if value >= 0 else lang.unary
             case Var(name) | Param(name):
                 return self.name(name), ATOM
+            case Attribute() | Member():
+                raise AssertionError("a backend spells what is given at run time in its own way")
             case Bool(value):
                 return (lang.true if value else lang.false), ATOM
             case Add(left, Int(value)) if value < 0:
@@ -112,7 +114,5 @@ class Printer:
             case Not(operand):
                 sign, strength = lang.negation
                 return f"{sign}{self(operand, strength + 1)}", strength
-            case Attribute() | Member():
-                raise AssertionError("a backend prints itself what is known at run time only")
             case _:
                 assert_never(expr)

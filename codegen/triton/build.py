@@ -16,6 +16,7 @@ from attncc.device import DeviceModel
 from attncc.errors import CompilationFailed, NoGpu, NotCompilable
 from attncc.settings import cache_dir
 
+
 def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
     """The kernel, compiled for aligned tensors; Triton compiles again by itself at the first call with others.
 

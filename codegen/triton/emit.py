@@ -7,9 +7,9 @@ from collections.abc import Container, Mapping
 
 from attncc.codegen.header import header_lines
 from attncc.codegen.kernel import KernelSource, Phase
+from attncc.codegen.triton.arguments import Wanted
 from attncc.codegen.triton.exprs import NUMBERS, TILES, TritonPrinter
 from attncc.codegen.triton.functions import FUNCTIONS
-from attncc.codegen.triton.arguments import Wanted
 from attncc.codegen.triton.lists import constants
 from attncc.codegen.triton.program import Program, mentioned
 from attncc.codegen.triton.rows import LAYOUT, head_rows, tile_rows
@@ -35,7 +35,7 @@ def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -
     entry = f"{plan.pattern.name}_forward"
     made = _program(plan, operands, schedule)
     kernel = made.text(entry)
-    functions = [text for name, text in (FUNCTIONS | made.tile.combine.functions).items() if _calls(kernel, name)]
+    functions = [text for name, text in {**FUNCTIONS, **made.tile.combine.functions}.items() if _calls(kernel, name)]
     code = "\n\n".join([*functions, kernel])
     used = set(re.findall(r"[A-Z]\w+", code))
     lines = [f"{name} = tl.constexpr({value})" for name, value in _constants(plan, operands).items() if name in used]

@@ -45,9 +45,10 @@ def softmax_step(score, factor, row_max, row_sum):
 KEYS_BEFORE = '''\
 @triton.jit
 def keys_before(entries, count, key, size: tl.constexpr):
-    """How many keys of a list are less than `key`. Its `count` entries ascend; entry u stands for size keys from u * size.
+    """How many keys of a list are less than `key`. Its `count` entries ascend; entry u stands for `size` keys from
+    u * size on.
 
-    Each round looks at 128 entries at once, so one to three of them do.
+    Each round looks at 128 entries at once, so that one to three rounds do.
     """
     unit = tl.maximum(key, 0) // size if size > 1 else key
     below = 0

@@ -22,7 +22,14 @@ from attncc.ir.tile import List, TilePlan
 from attncc.lists import Given, RowLists, packed, rows_of
 from attncc.ref.evaluate import Ints, number
 
-Relations = {"<": np.less, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal, ">=": np.greater_equal, ">": np.greater}
+Relations = {
+    "<": np.less,
+    "<=": np.less_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
+    ">=": np.greater_equal,
+    ">": np.greater,
+}
 
 
 def selected(

@@ -1,4 +1,4 @@
-"""Does a Triton kernel whose keys are chosen or given at run time, run by the interpreter, compute what its mask says?"""
+"""Does a Triton kernel whose keys are chosen or given at run time compute what its mask says?"""
 
 from __future__ import annotations
 
@@ -88,10 +88,14 @@ GRID = selected(And(CAUSAL, block(32, 16)), blocks(32, 16))
     [
         pytest.param(Draw(LINES, Shape(1, 2, 1, 70, 100, 32)), SMALL, id="one-choice-for-all"),
         pytest.param(Draw(LINES, Shape(2, 4, 2, 40, 90, 64), "bfloat16", 4, 2), SMALL, id="by-head-and-batch-bf16"),
-        pytest.param(Draw(LINES, Shape(2, 4, 2, 70, 60, 16), "float32", 2), schedule(16, 32), id="more-queries-than-keys"),
+        pytest.param(
+            Draw(LINES, Shape(2, 4, 2, 70, 60, 16), "float32", 2), schedule(16, 32), id="more-queries-than-keys"
+        ),
         pytest.param(Draw(LINES, Shape(1, 2, 1, 40, 70, 80), density=0.02), SMALL, id="few-keys-head-dim-80"),
         pytest.param(Draw(GRID, Shape(2, 4, 2, 70, 100, 32), "float32", 2, 2), SMALL, id="blocks"),
-        pytest.param(Draw(GRID, Shape(1, 2, 2, 90, 100, 64), "float16"), schedule(32, 64, "descriptor"), id="small-blocks"),
+        pytest.param(
+            Draw(GRID, Shape(1, 2, 2, 90, 100, 64), "float16"), schedule(32, 64, "descriptor"), id="small-blocks"
+        ),
         pytest.param(
             Draw(selected(And(CAUSAL, block(32, 51)), blocks(32, 51)), Shape(1, 2, 1, 60, 130, 32)),
             schedule(16, 32),
@@ -102,14 +106,21 @@ GRID = selected(And(CAUSAL, block(32, 16)), blocks(32, 16))
             schedule(64, 32),
             id="blocks-larger-than-a-step",
         ),
-        pytest.param(Draw(selected(And(CAUSAL, Not(COLUMN)), COLUMNS), Shape(1, 2, 1, 40, 70, 32)), SMALL, id="all-but"),
         pytest.param(
-            Draw(selected(And(CAUSAL, And(COLUMN, block(32, 16))), {**COLUMNS, **blocks(32, 16)}), Shape(1, 2, 1, 40, 90, 16)),
+            Draw(selected(And(CAUSAL, Not(COLUMN)), COLUMNS), Shape(1, 2, 1, 40, 70, 32)), SMALL, id="all-but"
+        ),
+        pytest.param(
+            Draw(
+                selected(And(CAUSAL, And(COLUMN, block(32, 16))), {**COLUMNS, **blocks(32, 16)}),
+                Shape(1, 2, 1, 40, 90, 16),
+            ),
             SMALL,
             id="columns-in-blocks",
         ),
         pytest.param(Draw(retrieved(16), Shape(2, 4, 2, 3, 60, 32), "float32", 4, 2), ROWS, id="rows-of-a-head"),
-        pytest.param(Draw(retrieved(24, "shared"), Shape(1, 40, 2, 2, 60, 64), "bfloat16", 2), ROWS, id="rows-of-a-group"),
+        pytest.param(
+            Draw(retrieved(24, "shared"), Shape(1, 40, 2, 2, 60, 64), "bfloat16", 2), ROWS, id="rows-of-a-group"
+        ),
         pytest.param(Draw(vertical_slash(1), Shape(1, 2, 1, 5, 60, 32)), ROWS, id="diagonals-of-rows"),
     ],
 )
@@ -169,7 +180,9 @@ def test_landmarks_of_all_blocks(size: int, loads: str) -> None:
     st.sampled_from([0.0, 0.05, 0.5, 1.0]),
     st.sampled_from([(16, 16), (16, 64)]),
 )
-def test_drawn_lengths_and_densities(of: Pattern, lengths: tuple[int, int], density: float, sides: tuple[int, int]) -> None:
+def test_drawn_lengths_and_densities(
+    of: Pattern, lengths: tuple[int, int], density: float, sides: tuple[int, int]
+) -> None:
     checked(Draw(of, Shape(1, 2, 1, *lengths, 16), density=density), schedule(*sides))
 
 
