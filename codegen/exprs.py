@@ -114,7 +114,5 @@ class Printer:
             case Not(operand):
                 sign, strength = lang.negation
                 return f"{sign}{self(operand, strength + 1)}", strength
-            case Attribute() | Member():
-                raise AssertionError("a backend prints itself what is known at run time only")
             case _:
                 assert_never(expr)

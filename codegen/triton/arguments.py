@@ -18,11 +18,9 @@ HEAD_POINTER = "by_head_ptr"
 
 #: Heads in all, asked for where one program takes several.
 Q_HEADS = "q_heads"
-#: Binary digits of kv_len, known when a kernel is compiled: how often a search must halve.
-KV_BITS = "KV_BITS"
 
 #: `element` is a pointer to the dtype of query.
-Kind: TypeAlias = Literal["element", "float32", "int32", "int64", "size", "scale", "constant"]
+Kind: TypeAlias = Literal["element", "float32", "int32", "int64", "size", "scale"]
 
 KINDS: tuple[tuple[str, Kind], ...] = (
     ("lse_ptr", "float32"),
@@ -34,7 +32,6 @@ KINDS: tuple[tuple[str, Kind], ...] = (
     ("_start_ptr", "int64"),
     ("_ptr", "element"),
     ("scale", "scale"),
-    (KV_BITS, "constant"),
 )
 
 
@@ -43,14 +40,13 @@ class Wanted:
     """What a kernel asks for besides query, key and value.
 
     `slopes`: the ALiBi slope of each head. `lists`, `tokens` and `heads` name what `attncc.lists.Given` holds.
-    `searched`: it looks for members in lists. `grouped`: one program takes the heads of a KV head.
+    `grouped`: one program takes the heads of a KV head.
     """
 
     slopes: bool = False
     lists: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
-    searched: bool = False
     grouped: bool = False
 
     @staticmethod
@@ -61,7 +57,6 @@ class Wanted:
             _named(arguments, LIST_POINTERS[0]),
             _named(arguments, TOKEN_POINTER),
             _named(arguments, HEAD_POINTER),
-            KV_BITS in arguments,
             Q_HEADS in arguments,
         )
 
@@ -77,7 +72,6 @@ class Wanted:
             *(f"{tensor}_{axis}_stride" for tensor in TENSORS for axis in AXES),
             *self.sizes(),
             "scale",
-            *([KV_BITS] if self.searched else []),
         )
 
     def sizes(self) -> tuple[str, ...]:
@@ -93,11 +87,6 @@ class Wanted:
 def kind(argument: str) -> Kind:
     """What an argument is; strides are sizes."""
     return next((found for ending, found in KINDS if argument.endswith(ending)), "size")
-
-
-def declared(argument: str) -> str:
-    """The argument as the kernel declares it."""
-    return f"{argument}: tl.constexpr" if kind(argument) == "constant" else argument
 
 
 def _named(arguments: Sequence[str], ending: str) -> tuple[str, ...]:

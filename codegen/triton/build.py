@@ -16,9 +16,6 @@ from attncc.device import DeviceModel
 from attncc.errors import CompilationFailed, NoGpu, NotCompilable
 from attncc.settings import cache_dir
 
-#: For what is compiled before the first call.
-TYPICAL_LEN = 4096
-
 
 def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
     """The kernel, compiled for aligned tensors; Triton compiles again by itself at the first call with others.
@@ -57,9 +54,7 @@ def _value(argument: str, element: torch.dtype) -> torch.dtype | int | float:
         case "int64":
             return torch.int64
         case "size":
-            return TYPICAL_LEN
-        case "constant":
-            return TYPICAL_LEN.bit_length()
+            return 4096
         case "scale":
             return 1.0
         case unknown:

@@ -7,16 +7,16 @@ from collections.abc import Container, Mapping
 
 from attncc.codegen.header import header_lines
 from attncc.codegen.kernel import KernelSource, Phase
+from attncc.codegen.triton.arguments import Wanted
 from attncc.codegen.triton.exprs import NUMBERS, TILES, TritonPrinter
 from attncc.codegen.triton.functions import FUNCTIONS
-from attncc.codegen.triton.arguments import Wanted
 from attncc.codegen.triton.lists import constants
 from attncc.codegen.triton.program import Program, mentioned
 from attncc.codegen.triton.rows import LAYOUT, head_rows, tile_rows
 from attncc.codegen.triton.score import sloped
 from attncc.codegen.triton.tile import TileText
 from attncc.combines.rule import rules
-from attncc.ir.expr import Attribute, Member, parts
+from attncc.ir.expr import Attribute, parts
 from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import TilePlan
 
@@ -35,7 +35,7 @@ def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -
     entry = f"{plan.pattern.name}_forward"
     made = _program(plan, operands, schedule)
     kernel = made.text(entry)
-    functions = [text for name, text in (FUNCTIONS | made.tile.combine.functions).items() if _calls(kernel, name)]
+    functions = [text for name, text in {**FUNCTIONS, **made.tile.combine.functions}.items() if _calls(kernel, name)]
     code = "\n\n".join([*functions, kernel])
     used = set(re.findall(r"[A-Z]\w+", code))
     lines = [f"{name} = tl.constexpr({value})" for name, value in _constants(plan, operands).items() if name in used]
@@ -56,7 +56,6 @@ def _program(plan: TilePlan, operands: Operands, schedule: Schedule) -> Program:
     grouped = single and _shared(plan)
     rows = head_rows(grouped) if single else tile_rows(plan.aligned)
     conditions = [part for run in plan.runs() for part in (run.only, run.mask) if part is not None]
-    found = {type(part): part for condition in conditions for part in parts(condition)}
     attributes = {part.name for condition in conditions for part in parts(condition) if isinstance(part, Attribute)}
     inputs = tuple((option, name) for option, name in pattern.combine.options if isinstance(name, str))
     wanted = Wanted(
@@ -64,7 +63,6 @@ def _program(plan: TilePlan, operands: Operands, schedule: Schedule) -> Program:
         tuple(tile.lists),
         tuple(sorted(attributes)),
         tuple(sorted({name for _, name in inputs})),
-        Member in found,
         grouped,
     )
     return Program(plan, rows, tile, wanted, inputs)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from attncc.codegen.exprs import ATOM, Language, Printer
-from attncc.codegen.triton.arguments import KV_BITS
 from attncc.codegen.triton.lists import entry_text
 from attncc.ir.expr import (
     Abs,
@@ -75,7 +74,7 @@ class TritonPrinter(Printer):
             case Attribute(name, position):
                 return f"{name}_{position}", ATOM
             case Member(name):
-                return f"contains({name}_entries, {name}_count, {entry_text(name, self.lists[name])}, {KV_BITS})", ATOM
+                return f"contains({name}_entries, {name}_count, {entry_text(name, self.lists[name])})", ATOM
             case FloorDiv(left, right) if self.natural(left):
                 return f"{self(left, lang.products)} // {self(right, lang.products + 1)}", lang.products
             case FloorDiv(left, right):

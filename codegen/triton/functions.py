@@ -45,9 +45,10 @@ def softmax_step(score, factor, row_max, row_sum):
 KEYS_BEFORE = '''\
 @triton.jit
 def keys_before(entries, count, key, size: tl.constexpr):
-    """How many keys of a list are less than `key`. Its `count` entries ascend; entry u stands for size keys from u * size.
+    """How many keys of a list are less than `key`. Its `count` entries ascend; entry u stands for `size` keys from
+    u * size on.
 
-    Each round looks at 128 entries at once, so one to three of them do.
+    Each round looks at 128 entries at once, so that one to three rounds do.
     """
     unit = tl.maximum(key, 0) // size if size > 1 else key
     below = 0
@@ -67,16 +68,14 @@ def keys_before(entries, count, key, size: tl.constexpr):
 
 CONTAINS = '''\
 @triton.jit
-def contains(entries, count, unit, bits: tl.constexpr):
-    """Which of the units are among the `count` ascending entries of a list; count is less than 2 to the power of bits.
-
-    The rounds are unrolled: a loop inside of the loop over keys would keep that one from loading ahead.
-    """
+def contains(entries, count, unit):
+    """Which of the units are among the `count` ascending entries of a list."""
     below = tl.zeros_like(unit)
-    for halving in tl.static_range(bits):
-        probe = below + (1 << (bits - 1 - halving))
-        found = tl.load(entries + probe - 1, mask=probe <= count, other=0)
-        below = tl.where((probe <= count) & (found < unit), probe, below)
+    left = count
+    while left > 0:
+        half = (left + 1) // 2
+        below += tl.where(tl.load(entries + below + half - 1) < unit, half, 0)
+        left -= half
     return (tl.load(entries + below, mask=below < count, other=0) == unit) & (below < count)
 '''
 

@@ -74,11 +74,10 @@ class Launcher:
         strides = [stride for tensor in (query, key, value, out) for stride in tensor.stride()[:3]]
         lengths = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
         heads = [query.shape[1]] if self.wanted.grouped else []
-        bits = [key.shape[2].bit_length()] if self.wanted.searched else []
+        grid = self._grid(query, key)
         with torch.cuda.device(query.device) if query.is_cuda else nullcontext():
-            launch = partial(self.function.run, grid=self._grid(query, key), warmup=False)
-            arguments = (query, key, value, out, lse, *slopes, *pointers, *strides, *sizes, *lengths, *heads, scale, *bits)
-            launch(*arguments, **options(self.source.schedule))
+            launch = partial(self.function.run, grid=grid, warmup=False, **options(self.source.schedule))
+            launch(query, key, value, out, lse, *slopes, *pointers, *strides, *sizes, *lengths, *heads, scale)
         return out, lse
 
     def _grid(self, query: Tensor, key: Tensor) -> Grid:
@@ -87,9 +86,7 @@ class Launcher:
         heads = kv_heads * -(-q_heads // kv_heads // LEAST_ROWS) if self.wanted.grouped else q_heads
         return tiles(q_len, key.shape[2], block_m), heads, batch
 
-    def _in_parts(
-        self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given
-    ) -> tuple[Tensor, Tensor]:
+    def _in_parts(self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given) -> tuple[Tensor, Tensor]:
         starts = range(0, query.shape[0], MOST_PROGRAMS)
         pieces = [slice(start, start + MOST_PROGRAMS) for start in starts]
         results = [self(query[piece], key[piece], value[piece], scale, part(given, piece)) for piece in pieces]

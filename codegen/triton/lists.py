@@ -39,11 +39,10 @@ def size(name: str) -> str:
 
 
 def row_lines(w: Writer, lists: Mapping[str, Geometry], q_heads: str) -> None:
-    """Writes the row of each list: its first entry, its count and, for distances, the key that they are counted from."""
+    """Writes where the tile's row of each list is, its count and, for distances, the key that they are counted from."""
     for name, geometry in lists.items():
-        block = f"floor_div({Q_FIRST}, {_rows(name)}) - floor_div(offset, {_rows(name)})"
         w.line()
-        w.lines(ROW.format(name=name, q_heads=q_heads, block="" if geometry.rows is None else f"\n{name}_row += {block}"))
+        w.lines(ROW.format(name=name, q_heads=q_heads, block=_block(name, geometry.rows)))
         if geometry.step is not None:
             w.line(f"{name}_base = floor_div({Q_FIRST}, {_step(name)}) * {_step(name)}")
 
@@ -77,6 +76,16 @@ def place_text(name: str, geometry: Geometry, key: str) -> str:
     """How many keys of the row lie before `key`, a sum."""
     past = key if geometry.step is None else f"-{name}_base" if key == "0" else f"{key} - {name}_base"
     return f"keys_before({name}_entries, {name}_count, {past}, {1 if geometry.size == 1 else size(name)})"
+
+
+def _block(name: str, rows: int | None) -> str:
+    """The line that adds the row block of the tile, of those in which a call has queries."""
+    if rows is None:
+        return ""
+    first, offset = (
+        position if rows == 1 else f"floor_div({position}, {_rows(name)})" for position in (Q_FIRST, "offset")
+    )
+    return f"\n{name}_row += {first} - {offset}"
 
 
 def _rows(name: str) -> str:

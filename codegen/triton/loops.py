@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from attncc.codegen.triton.breaking import WIDTH
-from attncc.codegen.triton.listed import listed, remark, units
+from attncc.codegen.triton.listed import listed, met, remark, units
 from attncc.codegen.triton.step import step_lines
 from attncc.codegen.triton.tile import TileText
 from attncc.codegen.writer import Writer
@@ -39,7 +39,7 @@ def loops(w: Writer, tile: TileText, nodes: Body, where: BoolExpr = TRUE) -> Non
     for at, node in enumerate(nodes):
         match node:
             case Run():
-                _run(w, tile, node, where)
+                _run(w, tile, nodes, at, where)
             case Strips(lo, hi, step, inner):
                 first, stop = _ends(w, tile, lo, hi, where, STRIP)
                 with w.block(f"for {STRIP} in range({first}, {stop}, {step}):"):
@@ -55,21 +55,21 @@ def loops(w: Writer, tile: TileText, nodes: Body, where: BoolExpr = TRUE) -> Non
                 assert_never(node)
 
 
-def _run(w: Writer, tile: TileText, run: Run, where: BoolExpr) -> None:
+def _run(w: Writer, tile: TileText, nodes: Body, at: int, where: BoolExpr) -> None:
+    run = nodes[at]
+    assert isinstance(run, Run), "the other nodes hold runs"
     w.line()
     if tile.unit is not None:
         units(w, tile, run, where != TRUE)
     elif run.over is not None:
-        listed(w, tile, run, where != TRUE)
+        listed(w, tile, run, where != TRUE, met(nodes, at - 1) is not None, met(nodes, at))
     elif run.mask is None and run.only == TRUE:
         _full(w, tile, run, where)
     else:
         _partial(w, tile, run, where)
 
 
-def _ends(
-    w: Writer, tile: TileText, first: IntExpr, stop: IntExpr, where: BoolExpr, name: str = ""
-) -> tuple[str, str]:
+def _ends(w: Writer, tile: TileText, first: IntExpr, stop: IntExpr, where: BoolExpr, name: str = "") -> tuple[str, str]:
     """Both ends of a range as text; those of a guarded range, and long ones, get names first."""
     strength = tile.numbers.language.sums
     start, end = tile.numbers(first, strength), tile.numbers(stop, strength)
@@ -113,7 +113,7 @@ def _whole(tile: TileText, count: IntExpr) -> bool:
 
 
 def _partial(w: Writer, tile: TileText, run: Run, where: BoolExpr) -> None:
-    w.line(remark(run))
+    w.line(remark(run, run.joined))
     mask = conjunction(run.only, TRUE if run.mask is None else run.mask)
     mask = conjunction(mask, Compare("<", KV, run.stop)) if run.bounded else mask
     first, stop = _ends(w, tile, run.first, run.stop, where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attncc.codegen.triton.arguments import HEAD_POINTER, Wanted, declared
+from attncc.codegen.triton.arguments import HEAD_POINTER, Wanted
 from attncc.codegen.triton.lists import row_lines, token_lines
 from attncc.codegen.triton.loops import loops
 from attncc.codegen.triton.rows import Rows
@@ -51,7 +51,7 @@ class Program:
         w = Writer()
         self._decorator(w)
         with w.block(f"def {entry}("):
-            w.lines("\n".join(f"{declared(name)}," for name in self.wanted.arguments()))
+            w.lines("\n".join(f"{name}," for name in self.wanted.arguments()))
         with w.block("):"):
             w.line(f'"""{self.rows.about}"""')
             self._opening(w)

@@ -77,8 +77,8 @@ ALIGNED = {Q_FIRST: "tile * BLOCK_M", Q_LAST: "tile * BLOCK_M + BLOCK_M - 1"}
 EXISTING = {Q_FIRST: "tl.maximum(tile * BLOCK_M, offset)", Q_LAST: "tl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1"}
 
 HEADS_GRID = """\
-The grid is (q_len, {programs}, batch), and program 0 has the last position. The rows of a program are
-{whose} at one position; those of BLOCK_M that are left over stay idle, since products want so many.
+The grid is (q_len, {programs}, batch); program 0 has the last position.
+The rows of a program are {whose} at one position; those of BLOCK_M that are left over stay idle.
 """
 
 GROUP_STAND = """\

@@ -31,9 +31,6 @@ __all__ = ["Resources", "Unbuildable", "resources"]
 
 TYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
-#: Digits of kv_len where a kernel depends on them: those of 65,536.
-TYPICAL_BITS = 17
-
 
 @dataclass(frozen=True, slots=True)
 class Unbuildable:
@@ -89,8 +86,7 @@ def _typed(source: KernelSource, function: triton.JITFunction) -> ASTSource:
         for at, name in enumerate(names)
         if name.endswith(("_ptr", "_stride")) and name not in sizes
     }
-    constants = {name: TYPICAL_BITS for name in names if kind(name) == "constant"}
-    return ASTSource(function, signature=types, constexprs=constants, attrs=aligned)
+    return ASTSource(function, signature=types, constexprs={}, attrs=aligned)
 
 
 def _type(argument: str, element: str) -> str:
@@ -105,8 +101,6 @@ def _type(argument: str, element: str) -> str:
             return "*i64"
         case "size":
             return "i32"
-        case "constant":
-            return "constexpr"
         case "scale":
             return "fp32"
         case unknown:

@@ -16,9 +16,9 @@ from attncc.ir.selection import Geometry
 
 @dataclass(frozen=True, slots=True)
 class TileText:
-    """`padded`: a key row is shorter than a tile is wide. `lists`: the geometry of each. `unit`: the constant that holds
-    how many keys a step takes, where the rule of combination asks for whole units; else None. `whole`: BLOCK_N is
-    that many.
+    """`unit`: the constant that holds how many keys a step takes, where the rule of combination asks for whole units;
+    else None. `whole`: BLOCK_N is that many. `lists`: the geometry of each. `padded`: a key row is shorter than a tile
+    is wide.
     """
 
     numbers: TritonPrinter
@@ -46,4 +46,3 @@ class TileText:
             return
         with w.block(f"{name} = (", ")"):
             w.lines("\n".join(pieces(printer, condition)))
-

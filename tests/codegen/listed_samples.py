@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,10 +18,18 @@ from attncc.ir.expr import And, Attribute, Bool, BoolExpr, Compare, IntExpr, Mem
 from attncc.ir.pattern import SOFTMAX, Combine, Pattern
 from attncc.ir.schedule import DType, Shape
 from attncc.ir.selection import Always, Geometry, Heads, Input, Selection, Top
+from attncc.ir.tile import List, TilePlan
 from attncc.lists import Given, RowLists, packed, rows_of
 from attncc.ref.evaluate import Ints, number
 
-Relations = {"<": np.less, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal, ">=": np.greater_equal, ">": np.greater}
+Relations = {
+    "<": np.less,
+    "<=": np.less_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
+    ">=": np.greater_equal,
+    ">": np.greater,
+}
 
 
 def selected(
@@ -73,11 +81,11 @@ class Draw:
     def by_head(self) -> Tensor:
         return torch.linspace(-2.0, 2.0, self.shape.q_heads)
 
-    def given(self) -> Given:
-        """What the kernel gets."""
+    def given(self, lists: Sequence[List]) -> Given:
+        """What the kernel gets, for the lists of its plan."""
         named = {one.name: one.per for one in self.pattern.inputs}
         return Given(
-            {name: self._lists(name) for name in self.pattern.geometry()},
+            {one.name: self._lists(one.name) if one.condition is None else self._touched(one) for one in lists},
             {name: self.tokens(name) for name, per in named.items() if per == "token"},
             {name: self.by_head() for name, per in named.items() if per == "head"},
         )
@@ -90,12 +98,25 @@ class Draw:
         lists = packed(found.flip(-1))
         return replace(lists, entries=lists.entries - self.shape.kv_len)
 
-    def keep(self) -> Tensor:
-        """bool [batch, q_heads, q_len, kv_len]: which pairs the mask keeps."""
+    def _touched(self, wanted: List) -> RowLists:
+        """The units that hold a key for which the condition of the list is true, in a row of queries."""
+        assert wanted.condition is not None, "the list has a condition"
+        shape, geometry = self.shape, wanted.geometry
+        first = shape.kv_len - shape.q_len
+        rows = rows_of(shape.q_len, shape.kv_len, geometry.rows)
+        held = self.keep(wanted.condition)
+        chosen = torch.zeros(shape.batch, shape.q_heads, len(rows), -(-shape.kv_len // geometry.size), dtype=torch.bool)
+        for batch, head, row, key in held.nonzero().tolist():
+            block = 0 if geometry.rows is None else (first + row) // geometry.rows - rows[0]
+            chosen[batch, head, block, key // geometry.size] = True
+        return packed(chosen)
+
+    def keep(self, mask: BoolExpr) -> Tensor:
+        """bool [batch, q_heads, q_len, kv_len]: for which pairs the mask is true."""
         shape = self.shape
         q = np.arange(shape.kv_len - shape.q_len, shape.kv_len)[:, None]
-        kv = np.arange(shape.kv_len)
-        found = self._truth(self.pattern.mask, q, kv)
+        kv = np.arange(shape.kv_len)[None, :]
+        found = self._truth(mask, q, kv)
         return torch.from_numpy(np.broadcast_to(found, (shape.batch, shape.q_heads, shape.q_len, shape.kv_len)).copy())
 
     def _truth(self, expr: BoolExpr, q: Ints, kv: Ints) -> np.ndarray:
@@ -150,7 +171,7 @@ class Draw:
     def _attention(self, inputs: Inputs, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         shape = self.shape
         key, value = (one.to(dtype).repeat_interleave(shape.group, dim=1) for one in (inputs.key, inputs.value))
-        score = (inputs.query.to(dtype) @ key.mT * inputs.scale).masked_fill(~self.keep(), -torch.inf)
+        score = (inputs.query.to(dtype) @ key.mT * inputs.scale).masked_fill(~self.keep(self.pattern.mask), -torch.inf)
         options: dict[str, Option] = {
             name: value if isinstance(value, int) else self.by_head() for name, value in self.pattern.combine.options
         }
@@ -159,9 +180,9 @@ class Draw:
         return weight.to(dtype) @ value, lse
 
 
-def agreement(kernel: CompiledKernel, draw: Draw) -> Agreement:
-    """How far the kernel is from the dense result."""
-    given = draw.given()
+def agreement(kernel: CompiledKernel, plan: TilePlan, draw: Draw) -> Agreement:
+    """How far the kernel of a plan is from the dense result."""
+    given = draw.given(plan.lists)
 
     def call(query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         return kernel(query, key, value, scale, given)
