@@ -19,6 +19,7 @@ from attncc.errors import StatesDisagree
 from tests.ops.samples import Call, call, distance
 
 A_SHAPE = attncc.Pattern.load("a_shape", sink=2, window=5)
+SUNK = {"pattern": "sunk", "mask": "true", "inputs": {"sink": "head"}}
 EVERY_THIRD = {"pattern": "every_third", "params": {"step": 3}, "mask": "kv <= q and kv % step == 0 and kv > 0"}
 
 CALLS: dict[str, Call] = {
