@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from attncc.codegen.kernel import Phase
-from attncc.ir.pattern import Alibi, Pattern, Scale, ScoreRule, Softcap
+from attncc.ir.pattern import SOFTMAX, Alibi, Pattern, Scale, ScoreRule, Softcap
 from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import TilePlan
 from attncc.version import VERSION
@@ -31,6 +31,7 @@ def header_lines(
         "",
         *_wrapped(f"mask: {pattern.formula()}", hanging="      "),
         *_score(pattern),
+        *([] if pattern.combine == SOFTMAX else [f"combine: {pattern.combine}"]),
         *_params(pattern),
         *_wrapped(f"source: {_plain(pattern.source)}", hanging="        "),
         f"digest: {pattern.digest()}",

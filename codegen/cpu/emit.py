@@ -26,6 +26,11 @@ LAYOUT = (
     "strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head",
     "h reads KV head h // (q_heads // kv_heads). Positions count from 0 to kv_len - 1; the last query is at the last.",
 )
+LISTS = (
+    "Lists hold ascending units of keys, one list for each row of queries that share a choice; of the keys of a run",
+    "over a list, only those in the list are visited. Query head h reads list head h * list_heads // q_heads.",
+)
+TOKENS = ("Inputs with a number for each position are [batch or 1, 1 or kv_heads or q_heads, kv_len].",)
 TASKS: Mapping[Phase, tuple[str, ...]] = {
     "prefill": (
         "Query tiles are aligned to absolute positions. One task takes one query tile of one head through the runs of",
@@ -47,8 +52,13 @@ def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -
 
 
 def _header(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> str:
-    first, *rest = header_lines(plan, operands, phase, schedule, "cpu", (*LAYOUT, *TASKS[phase]))
+    first, *rest = header_lines(plan, operands, phase, schedule, "cpu", (*LAYOUT, *_given(plan), *TASKS[phase]))
     return "\n".join([f"/* {first}", *(f"   {line}".rstrip() for line in rest)]) + " */\n"
+
+
+def _given(plan: TilePlan) -> tuple[str, ...]:
+    needed = needs(plan)
+    return (LISTS if needed.lists else ()) + (TOKENS if needed.tokens else ())
 
 
 def _file(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule, entry: str) -> Iterator[str]:

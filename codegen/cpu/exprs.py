@@ -90,8 +90,8 @@ class CPrinter(Printer):
         return self(side, ATOM if isinstance(side, other) else strength)
 
 
-def macro(mask: BoolExpr) -> str | None:
-    """The mask as the name of a constant, as in KV_LE_Q; None where it is too long to be one."""
+def macro(mask: BoolExpr, longest: int) -> str | None:
+    """The mask as the name of a constant, as in KV_LE_Q; None where it has more letters than `longest`."""
     words = [WORDS.get(word, word) for word in re.findall(r"\w+|\[|[^\w\s()\[\]]+", text(mask))]
     name = "_".join(words).upper()
-    return name if len(name) <= LONGEST_WORD and re.fullmatch(r"[A-Z]\w*", name) else None
+    return name if len(name) <= longest and re.fullmatch(r"[A-Z]\w*", name) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from attncc.codegen.cpu.exprs import SCALARS, CPrinter
 from attncc.codegen.cpu.kinds import Kind, Kinds
-from attncc.codegen.cpu.layout import filled, guarded, listed
+from attncc.codegen.cpu.layout import filled, guarded, listed, prototyped
 from attncc.codegen.cpu.needs import Needs, base, entry
 from attncc.codegen.cpu.numbers import namer
 from attncc.codegen.cpu.parts import part
@@ -118,7 +118,7 @@ class Gathers:
         if self.kinds.onlys and kind.walk != "visit":
             arguments.append(self.kinds.only(kind))
         body = listed(f"    {kind.walk}(", arguments, ");")
-        return guarded(f"{opening}\n{body}\n}}\n")
+        return prototyped(f"{opening}\n{body}\n}}\n", self.kinds.visit(kind))
 
     def _row(self, kind: Kind) -> tuple[str, ...]:
         if kind.over is None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from attncc.codegen.cpu.exprs import macro
+from attncc.codegen.cpu.exprs import LONGEST_WORD, macro
 from attncc.ir.expr import TRUE, BoolExpr
 from attncc.ir.tile import Run, TilePlan
+
+#: The longest constant of a mask where names of functions say the list as well.
+LONGEST_WITH_LIST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,9 @@ def kinds(plan: TilePlan) -> Kinds:
     found = tuple(dict.fromkeys(kind_of(run) for run in plan.runs()))
     masks = dict.fromkeys(kind.mask for kind in found if kind.mask is not None)
     onlys = dict.fromkeys(kind.only for kind in found if kind.only != TRUE)
+    longest = LONGEST_WITH_LIST if any(kind.over is not None for kind in found) else LONGEST_WORD
     return Kinds(
         found,
-        {mask: macro(mask) or f"MASK_{chr(65 + at)}" for at, mask in enumerate(masks)},
+        {mask: macro(mask, longest) or f"MASK_{chr(65 + at)}" for at, mask in enumerate(masks)},
         {only: f"ONLY_{chr(65 + at)}" for at, only in enumerate(onlys)},
     )

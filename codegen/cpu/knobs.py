@@ -37,6 +37,7 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
             (isa, Knob("rows", (1, 4, 8), 4), Knob("block_n", (64, 128, 256), 128), Knob("split", (512, 2048), 512))
         )
     block_n = 96 if operands.dtype == "float32" else 192
+    assert block_m, f"no query tile fits into {grain} rows; such calls are of phase decode"
     usual = max(rows for rows in block_m if rows <= USUAL_ROWS)
     return SearchSpace((isa, Knob("block_m", block_m, usual), Knob("block_n", (96, 192, 384), block_n)))
 

@@ -9,6 +9,9 @@ WIDTH = 120
 #: The indentation of a function's statements.
 INDENT = 4
 
+#: The columns up to a function's parameters that leave them no other place than behind its name.
+LONGEST_PROTOTYPE = 90
+
 
 def listed(opening: str, items: Sequence[str], closing: str, column: int = 0) -> str:
     """`opening` up to its parenthesis, the items with commas, and `closing`; further lines align with the first item.
@@ -46,10 +49,21 @@ def guarded(function: str) -> str:
     return f"/* clang-format off */\n{function}/* clang-format on */\n"
 
 
+def prototyped(function: str, name: str) -> str:
+    """`function`, kept from clang-format where its name is so long that the first parameters could stand elsewhere."""
+    if function.index(f" {name}(") + len(name) <= LONGEST_PROTOTYPE:
+        return guarded(function)
+    return f"/* clang-format off */\n{function}/* clang-format on */\n"
+
+
 def constants(numbers: Mapping[str, int]) -> str:
     """An anonymous enum, on one line if it fits."""
-    items = [f"{name} = {value}" for name, value in numbers.items()]
-    line = f"enum {{ {', '.join(items)} }};"
+    return enumeration("enum", [f"{name} = {value}" for name, value in numbers.items()])
+
+
+def enumeration(kind: str, items: Sequence[str]) -> str:
+    """An enum, on one line if it fits."""
+    line = f"{kind} {{ {', '.join(items)} }};"
     if len(line) <= WIDTH:
         return line
-    return "\n".join(["enum {", *(f"    {item}," for item in items[:-1]), f"    {items[-1]}", "};"])
+    return "\n".join([f"{kind} {{", *(f"    {item}," for item in items[:-1]), f"    {items[-1]}", "};"])

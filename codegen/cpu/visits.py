@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from attncc.codegen.cpu.kinds import Kinds
-from attncc.codegen.cpu.layout import filled, listed
+from attncc.codegen.cpu.layout import enumeration, filled, listed
 from attncc.codegen.cpu.score import Lanes, change_arguments
 from attncc.ir.expr import BoolExpr
 from attncc.ir.tile import TilePlan
@@ -16,11 +16,11 @@ LAST_PARAMETER = " int64_t step\n" + " " * 56 + "MASK_PARAMETER"
 def enumerations(kinds: Kinds) -> Iterator[str]:
     """`enum mask`, if there is anything to check at all, and `enum only`, if there are keys to leave out."""
     if kinds.masks:
-        names = ", ".join(("FULL", *kinds.masks.values()))
-        yield f"/* What remains to be checked of the mask, by kind of run. */\nenum mask {{ {names} }};\n"
+        enum = enumeration("enum mask", ("FULL", *kinds.masks.values()))
+        yield f"/* What remains to be checked of the mask, by kind of run. */\n{enum}\n"
     if kinds.onlys:
-        names = ", ".join(("ANY", *kinds.onlys.values()))
-        yield f"/* Which keys of a run are visited at all, by kind of run. */\nenum only {{ {names} }};\n"
+        enum = enumeration("enum only", ("ANY", *kinds.onlys.values()))
+        yield f"/* Which keys of a run are visited at all, by kind of run. */\n{enum}\n"
 
 
 def visits(plan: TilePlan, masks: Mapping[BoolExpr, str], lanes: Lanes, text: str) -> Iterator[str]:

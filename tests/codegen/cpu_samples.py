@@ -40,7 +40,7 @@ def source(
     pattern: Pattern, operands: Operands, phase: Phase, arch: str, knobs: Mapping[str, KnobValue] | None = None
 ) -> KernelSource:
     """The built-in schedule with some knobs turned."""
-    schedule = cpu.space(operands, phase, machine(arch)).default()
+    schedule = cpu.space(operands, phase, machine(arch), pattern.grain()).default()
     for name, value in (knobs or {}).items():
         schedule = schedule.replace(name, value)
     return cpu.emit(run(pattern, cpu.tiling(phase, schedule)), operands, phase, schedule)
@@ -80,19 +80,12 @@ def check(pattern: Pattern, found: CompiledKernel, given: Tensors, scale: float)
         assert (ours - true).norm() <= 2 * (theirs - true).norm() + rounding * true.norm()
 
 
-def kernel_given(pattern: Pattern, operands: Operands, phase: Phase, arch: str) -> CompiledKernel:
-    """The built-in schedule for a pattern with sets or inputs."""
-    schedule = cpu.space(operands, phase, machine(arch), pattern.grain()).default()
-    written = cpu.emit(run(pattern, cpu.tiling(phase, schedule)), operands, phase, schedule)
-    return cpu.build(written, machine(arch))
-
-
 def check_given(world: World, phase: Phase, dtype: DType, arch: str) -> None:
     """As `check`, for a call with lists or inputs."""
     shape = world.shape
     query, key, value = tensors(shape, dtype)
     scale = shape.head_dim**-0.5
-    found = kernel_given(world.pattern, Operands(dtype, shape.head_dim), phase, arch)
+    found = kernel(world.pattern, Operands(dtype, shape.head_dim), phase, arch)
     out, lse = found(query, key, value, scale, world.given())
     exact, exact_lse = given_samples.dense(world, query, key, value, scale, torch.float64)
     plain, plain_lse = given_samples.dense(world, query, key, value, scale, query.dtype)

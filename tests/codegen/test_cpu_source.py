@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from attncc.codegen import cpu
 from attncc.codegen.cpu.isa import SETS
 from attncc.codegen.cpu.toolchain import FLAGS, compiler
 from attncc.codegen.kernel import Phase
-from attncc.ir.schedule import DType, Operands
+from attncc.ir.schedule import DType, Operands, Shape
 from attncc.spec import load, lower
+from tests.codegen import test_cpu_combines, test_cpu_inputs, test_cpu_lists
 from tests.codegen.cpu_samples import ARCHES, pattern, source
 from tests.house.tree import ROOT
 
@@ -30,10 +32,31 @@ VARIANTS: list[tuple[str, DType, int, Phase]] = [
 ]
 
 
+#: Patterns with sets, inputs and rules of combination.
+WITH_SETS = {
+    name: pattern
+    for patterns in (test_cpu_lists.PATTERNS, test_cpu_inputs.PATTERNS, test_cpu_combines.PATTERNS)
+    for name, pattern in patterns.items()
+}
+SHIPPED = [name for name in load.shipped() if not pattern(name).selections and not pattern(name).inputs]
+
+
 @pytest.mark.parametrize(("arch", "dtype", "head_dim", "phase"), VARIANTS)
-@pytest.mark.parametrize("name", load.shipped())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_no_warnings_and_well_formatted(name: str, arch: str, dtype: DType, head_dim: int, phase: Phase) -> None:
-    text = source(pattern(name), Operands(dtype, head_dim), phase, arch).text
+    assert_clean(source(pattern(name), Operands(dtype, head_dim), phase, arch).text, arch)
+
+
+@pytest.mark.parametrize("name", WITH_SETS)
+def test_kernels_with_sets_are_clean(name: str) -> None:
+    # Two variants of each, and all over the patterns.
+    at = list(WITH_SETS).index(name)
+    for arch, dtype, head_dim, phase in (VARIANTS[at % len(VARIANTS)], VARIANTS[(at + 3) % len(VARIANTS)]):
+        fits = phase == "decode" or cpu.phase(Shape(1, 1, 1, 64, 64, 16), WITH_SETS[name].grain()) == "prefill"
+        assert_clean(source(WITH_SETS[name], Operands(dtype, head_dim), phase if fits else "decode", arch).text, arch)
+
+
+def assert_clean(text: str, arch: str) -> None:
     layout = [
         str(CLANG_FORMAT),
         f"--style=file:{ROOT / '.clang-format'}",

@@ -2,9 +2,10 @@
 OPENING
     int32_t *position = block->position + block->count;
     for (int i = 0; i < count; i++) {
-        const element *ahead = block->key + position[lesser(i + AHEAD, count - 1)] * block->key_stride;
+        const int64_t ahead = position[lesser(i + AHEAD, count - 1)];
         for (int d = 0; d < HEAD_DIM; d += 64 / (int)sizeof(element)) {
-            __builtin_prefetch(ahead + d);
+            __builtin_prefetch(block->key + ahead * block->key_stride + d);
+            __builtin_prefetch(block->value + ahead * block->value_stride + d);
         }
         score_key(block, block->count + i, block->key + position[i] * block->key_stride);
         block->value_row[block->count + i] = block->value + position[i] * block->value_stride;
