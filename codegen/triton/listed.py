@@ -15,7 +15,7 @@ from attncc.ir.tile import Body, Run
 KV = Var("kv")
 
 #: Of the places in a list that a step looks at, those whose keys all rows see.
-SEEN = Compare("<", Var("at.T"), Var("seen"))
+SEEN = Compare("<", Var("place"), Var("seen"))
 
 
 def remark(run: Run, rest: bool = False) -> str:

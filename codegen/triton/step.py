@@ -10,7 +10,7 @@ from attncc.codegen.writer import Writer
 from attncc.ir.expr import Attribute, BoolExpr, Compare, Position, Var, names, parts
 
 #: Of the places in a list that a step looks at, those in the run.
-PRESENT = Compare("<", Var("at.T"), Var("stop"))
+PRESENT = Compare("<", Var("place"), Var("stop"))
 
 
 def step_lines(w: Writer, tile: TileText, mask: BoolExpr | None, over: str | None = None) -> None:
@@ -29,6 +29,8 @@ def step_lines(w: Writer, tile: TileText, mask: BoolExpr | None, over: str | Non
         w.line(_positions(over))
     for line in rule_lines(tile.rules):
         w.line(line)
+    if mask is not None and over is not None:
+        w.line("place = at.T")
     if mask is not None:
         _mask(w, tile, mask)
     w.lines(tile.combine.step.format(factor=factor_text(tile.rules)))

@@ -12,15 +12,38 @@ from torch import Tensor
 
 from attncc.autotune.inputs import Inputs, random_inputs
 from attncc.autotune.verify import FACTOR, Agreement, Oracle, half_unit, verify
-from attncc.codegen.kernel import CompiledKernel
+from attncc.codegen import triton
+from attncc.codegen.kernel import CompiledKernel, KernelSource, Phase
 from attncc.combines.rule import Option, rules
-from attncc.ir.expr import And, Attribute, Bool, BoolExpr, Compare, IntExpr, Member, Not, Or
+from attncc.ir.expr import (
+    And,
+    Attribute,
+    Bool,
+    BoolExpr,
+    Compare,
+    FloorDiv,
+    Int,
+    IntExpr,
+    Member,
+    Mul,
+    Not,
+    Or,
+    Sub,
+    Var,
+)
 from attncc.ir.pattern import SOFTMAX, Combine, Pattern
-from attncc.ir.schedule import DType, Shape
+from attncc.ir.schedule import DType, Operands, Schedule, Shape
 from attncc.ir.selection import Always, Geometry, Heads, Input, Selection, Top
 from attncc.ir.tile import List, TilePlan
 from attncc.lists import Given, RowLists, packed, rows_of
+from attncc.passes import run
 from attncc.ref.evaluate import Ints, number
+
+Q, KV = Var("q"), Var("kv")
+CAUSAL = Compare("<=", KV, Q)
+COLUMN = Member("columns", None, KV)
+COLUMNS = {"columns": Geometry(1, None, None)}
+SAME = Compare("==", Attribute("doc", "q"), Attribute("doc", "kv"))
 
 Relations = {
     "<": np.less,
@@ -43,6 +66,41 @@ def selected(
     chosen = tuple(Selection(name, one, "none", (), Top(4), Always(), heads, True, 1) for name, one in sets.items())
     given = tuple(Input(name, per, "") for name, per in (inputs or {}).items())
     return Pattern("sample", "A sample.", "tests", (), mask, (), combine, given, chosen)
+
+
+def diagonal(step: int) -> BoolExpr:
+    return Member("diagonals", None, Sub(Mul(FloorDiv(Q, Int(step)), Int(step)), KV))
+
+
+def block(rows: int, size: int) -> BoolExpr:
+    return Member("blocks", Q if rows == 1 else FloorDiv(Q, Int(rows)), FloorDiv(KV, Int(size)))
+
+
+def blocks(rows: int, size: int) -> dict[str, Geometry]:
+    return {"blocks": Geometry(size, rows, None)}
+
+
+def vertical_slash(step: int) -> Pattern:
+    sets = {**COLUMNS, "diagonals": Geometry(1, None, step)}
+    return selected(And(CAUSAL, Or(COLUMN, diagonal(step))), sets)
+
+
+def grid(rows: int, size: int) -> Pattern:
+    """Blocks of keys, chosen for blocks of queries."""
+    return selected(And(CAUSAL, block(rows, size)), blocks(rows, size))
+
+
+def retrieved(size: int, heads: Heads = "each", combine: Combine = SOFTMAX) -> Pattern:
+    """The own block, and those that each query chooses."""
+    own = Compare("==", FloorDiv(KV, Int(size)), FloorDiv(Q, Int(size)))
+    return selected(And(CAUSAL, Or(own, block(1, size))), blocks(1, size), heads=heads, combine=combine)
+
+
+def made(of: Pattern, operands: Operands, chosen: Schedule) -> tuple[TilePlan, KernelSource]:
+    """The plan and the kernel of a pattern."""
+    phase: Phase = "decode" if chosen.number("BLOCK_M") == 1 else "prefill"
+    plan = run(of, triton.tiling(phase, chosen))
+    return plan, triton.emit(plan, operands, phase, chosen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from attncc.codegen.triton.functions import FUNCTIONS
 from attncc.codegen.triton.launch import tiles
 from attncc.errors import CompilationFailed, NoGpu, NotCompilable
 from attncc.ir.schedule import Operands, Shape
+from tests.codegen.listed_samples import grid, made
 from tests.codegen.triton_samples import HOPPER, kernel, pattern, schedule, source
 
 CAUSAL = pattern("kv <= q")
@@ -105,3 +106,11 @@ def test_large_batches_are_launched_in_parts(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(launch, "MOST_PROGRAMS", 2)
     parts = call(inputs.query, inputs.key, inputs.value, inputs.scale)
     assert all(torch.equal(left, right) for left, right in zip(whole, parts, strict=True))
+
+
+@pytest.mark.usefixtures("hopper")
+@pytest.mark.parametrize("block_m", [64, 1])
+def test_kernels_over_lists_compile_when_they_are_built(block_m: int) -> None:
+    rows = 64 if block_m > 1 else 1
+    _, made_source = made(grid(rows, 64), HALF, schedule(block_m, 64))
+    assert build(made_source, HOPPER).source == made_source

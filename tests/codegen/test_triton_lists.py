@@ -8,58 +8,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attncc import settings as places
-from attncc.codegen import triton
-from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton import launch
 from attncc.codegen.triton.interpret import interpreted
-from attncc.ir.expr import And, Attribute, BoolExpr, Compare, FloorDiv, Int, Member, Mul, Not, Or, Sub, Var
+from attncc.ir.expr import And, Attribute, BoolExpr, Compare, Int, Not, Or, Sub
 from attncc.ir.pattern import Combine, Pattern
 from attncc.ir.schedule import Operands, Schedule, Shape
-from attncc.ir.selection import Geometry
-from attncc.ir.tile import TilePlan
-from attncc.passes import run
-from tests.codegen.listed_samples import Draw, agreement, selected
+from tests.codegen.listed_samples import (
+    CAUSAL,
+    COLUMN,
+    COLUMNS,
+    KV,
+    SAME,
+    Draw,
+    Q,
+    agreement,
+    block,
+    blocks,
+    grid,
+    made,
+    retrieved,
+    selected,
+    vertical_slash,
+)
 from tests.codegen.triton_samples import schedule
 
-Q, KV = Var("q"), Var("kv")
-CAUSAL = Compare("<=", KV, Q)
-COLUMN = Member("columns", None, KV)
-COLUMNS = {"columns": Geometry(1, None, None)}
-SAME = Compare("==", Attribute("doc", "q"), Attribute("doc", "kv"))
-SMALL = schedule(32, 32)
-ROWS = schedule(1, 32)
-
-
-def diagonal(step: int) -> BoolExpr:
-    return Member("diagonals", None, Sub(Mul(FloorDiv(Q, Int(step)), Int(step)), KV))
-
-
-def block(rows: int, size: int) -> BoolExpr:
-    return Member("blocks", Q if rows == 1 else FloorDiv(Q, Int(rows)), FloorDiv(KV, Int(size)))
-
-
-def blocks(rows: int, size: int) -> dict[str, Geometry]:
-    return {"blocks": Geometry(size, rows, None)}
-
-
-def vertical_slash(step: int) -> Pattern:
-    sets = {**COLUMNS, "diagonals": Geometry(1, None, step)}
-    return selected(And(CAUSAL, Or(COLUMN, diagonal(step))), sets)
-
-
-def retrieved(size: int, heads: str = "each", combine: Combine | None = None) -> Pattern:
-    """The own block, and those that each query chooses."""
-    own = Compare("==", FloorDiv(KV, Int(size)), FloorDiv(Q, Int(size)))
-    mask = And(CAUSAL, Or(own, block(1, size)))
-    shared = "group_max" if heads == "shared" else "each"
-    found = selected(mask, blocks(1, size), heads=shared)
-    return found if combine is None else selected(mask, blocks(1, size), heads=shared, combine=combine)
-
-
-def made(of: Pattern, operands: Operands, chosen: Schedule) -> tuple[TilePlan, KernelSource]:
-    phase = "decode" if chosen.number("BLOCK_M") == 1 else "prefill"
-    plan = run(of, triton.tiling(phase, chosen))
-    return plan, triton.emit(plan, operands, phase, chosen)
+SMALL, ROWS = schedule(32, 32), schedule(1, 32)
 
 
 def checked(draw: Draw, chosen: Schedule) -> None:
@@ -79,8 +52,7 @@ def results_start_as_nan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "new_empty", new_nan)
 
 
-LINES = vertical_slash(32)
-GRID = selected(And(CAUSAL, block(32, 16)), blocks(32, 16))
+LINES, GRID = vertical_slash(32), grid(32, 16)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +69,7 @@ GRID = selected(And(CAUSAL, block(32, 16)), blocks(32, 16))
             Draw(GRID, Shape(1, 2, 2, 90, 100, 64), "float16"), schedule(32, 64, "descriptor"), id="small-blocks"
         ),
         pytest.param(
-            Draw(selected(And(CAUSAL, block(32, 51)), blocks(32, 51)), Shape(1, 2, 1, 60, 130, 32)),
+            Draw(grid(32, 51), Shape(1, 2, 1, 60, 130, 32)),
             schedule(16, 32),
             id="blocks-of-51",
         ),
@@ -119,7 +91,7 @@ GRID = selected(And(CAUSAL, block(32, 16)), blocks(32, 16))
         ),
         pytest.param(Draw(retrieved(16), Shape(2, 4, 2, 3, 60, 32), "float32", 4, 2), ROWS, id="rows-of-a-head"),
         pytest.param(
-            Draw(retrieved(24, "shared"), Shape(1, 40, 2, 2, 60, 64), "bfloat16", 2), ROWS, id="rows-of-a-group"
+            Draw(retrieved(24, "group_max"), Shape(1, 40, 2, 2, 60, 64), "bfloat16", 2), ROWS, id="rows-of-a-group"
         ),
         pytest.param(Draw(vertical_slash(1), Shape(1, 2, 1, 5, 60, 32)), ROWS, id="diagonals-of-rows"),
     ],
@@ -159,10 +131,10 @@ def test_rules_of_combination(combine: Combine, dtype: str, chosen: Schedule) ->
 
 
 @pytest.mark.parametrize("size", [16, 51, 64])
-@pytest.mark.parametrize("heads", ["shared", "each"])
+@pytest.mark.parametrize("heads", ["group_max", "each"])
 def test_landmarks_of_retrieved_blocks(size: int, heads: str) -> None:
     of = retrieved(size, heads, Combine("landmark", (("block", size),)))
-    checked(Draw(of, Shape(1, 4, 2, 2, 170, 32), "float32", 2 if heads == "shared" else 4), ROWS)
+    checked(Draw(of, Shape(1, 4, 2, 2, 170, 32), "float32", 2 if heads == "group_max" else 4), ROWS)
 
 
 @pytest.mark.parametrize(("size", "loads"), [(24, "pointer"), (32, "descriptor")])
