@@ -125,6 +125,8 @@ def row_of(geometry: Geometry, first: str) -> str:
     if geometry.rows is None:
         return "0"
     before = "call->kv_len - call->q_len"
+    if geometry.rows == 1:
+        return f"{first} - ({before})"
     return f"floor_div({first}, {geometry.rows}) - floor_div({before}, {geometry.rows})"
 
 

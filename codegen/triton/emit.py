@@ -96,7 +96,7 @@ def _tile_text(plan: TilePlan, operands: Operands, schedule: Schedule) -> TileTe
         unit=unit,
         whole=unit is not None and own[unit] == own["BLOCK_N"],
         lists=lists,
-        descriptors=schedule["loads"] == "descriptor",
+        descriptors=schedule["loads"] == "descriptor" and any(run.over is None for run in plan.runs()),
         padded=head_block(operands.head_dim) != operands.head_dim,
         precision=', input_precision="ieee"' if operands.dtype == "float32" else "",
         block_n=plan.tiling.block_n,

@@ -10,7 +10,7 @@ from attncc import device
 from attncc.cli.plan import describe
 from attncc.codegen.backend import backends
 from attncc.device import DeviceModel
-from attncc.ir.schedule import Operands
+from attncc.ir.schedule import Operands, Shape
 from attncc.ir.tile import Tiling
 from attncc.passes import run
 from attncc.spec import load, lower
@@ -18,6 +18,8 @@ from attncc.spec import load, lower
 FOLDER = Path(__file__).parent
 ENDING: Mapping[str, str] = {"cpu": "c", "triton": "py", "plans": "txt"}
 
+#: Calls that a prefill kernel serves, where choices are not made for single queries.
+LONG = Shape(1, 8, 2, 4096, 4096, 128)
 BF16 = Operands("bfloat16", 128)
 FLOAT = Operands("float32", 64)
 HOPPER = device.named("sm_90")
@@ -46,10 +48,11 @@ class Golden:
     def text(self) -> str:
         """What the emitter writes for this case."""
         backend = backends()[self.backend]
-        schedule = backend.space(self.operands, "prefill", self.device).default()
         pattern = lower.lower(load.find(self.pattern), {})
-        plan = run(pattern, backend.tiling("prefill", schedule))
-        return backend.emit(plan, self.operands, "prefill", schedule).text
+        phase = backend.phase(LONG, pattern.grain())
+        schedule = backend.space(self.operands, phase, self.device, pattern.grain()).default()
+        plan = run(pattern, backend.tiling(phase, schedule))
+        return backend.emit(plan, self.operands, phase, schedule).text
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ PLANNED = (
         for name in ("causal", "sliding_window", "masformer", "natten_2d", "sliding_tile", "block_diffusion")
     ),
     *((name, STEPS) for name in ("causal", "a_shape", "duo_attention", "longgen", "longformer", "dilated_causal")),
+    *((name, RUNS) for name in ("vertical_slash", "hip", "landmark_retrieval", "prefix_lm_documents")),
     *((name, ROWS) for name in ("a_shape", "dilated_causal", "sliding_tile")),
 )
 
@@ -87,4 +91,15 @@ CASES: tuple[Golden | GoldenPlan, ...] = (
     Golden("causal", BF16, AVX512),
     Golden("a_shape", BF16, AVX512),
     Golden("a_shape", FLOAT, AVX2),
+    Golden("vertical_slash", FLOAT, AVX2),
+    Golden("hip", BF16, AVX512),
+    Golden("documents", FLOAT, AVX2),
+    Golden("landmark", FLOAT, AVX2),
+    Golden("moba", BF16, AVX512),
+    Golden("vertical_slash", BF16, HOPPER),
+    Golden("hip", BF16, HOPPER),
+    Golden("documents", BF16, HOPPER),
+    Golden("gpt_oss", BF16, HOPPER),
+    Golden("landmark", BF16, HOPPER),
+    Golden("moba", BF16, HOPPER),
 )

@@ -1,0 +1,142 @@
+"""gpt_oss: A causal window, with a sink logit for each head.
+
+triton, prefill, bfloat16, head_dim 128; written by attncc 0.1.0. To write it again:
+    attncc show gpt_oss --stage triton --dtype bfloat16 --set window=128
+
+mask: kv <= q and q - kv < window
+combine: sink_softmax logit=sink
+with window = 128
+source: gpt-oss (arXiv 2508.10925)
+digest: c60420df4026faa9
+schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor
+
+query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
+with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.
+The grid is (query tiles, q_heads, batch). Query tiles are aligned to absolute positions, which end at kv_len;
+there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them, and program 0 has the last.
+"""
+
+import triton
+import triton.language as tl
+
+WINDOW = tl.constexpr(128)
+HEAD_DIM = tl.constexpr(128)
+BLOCK_M = tl.constexpr(128)
+BLOCK_N = tl.constexpr(64)
+LOG2E = tl.constexpr(1.4426950408889634)
+LN2 = tl.constexpr(0.6931471805599453)
+
+
+@triton.jit
+def softmax_step(score, factor, row_max, row_sum):
+    """Weights of one tile, what earlier sums are to be rescaled by, and the row maxima and sums so far.
+
+    score * factor is in units of log 2, factor > 0. A row that has met no key has the maximum -inf; subtracting that
+    would make NaN.
+    """
+    new_max = tl.maximum(row_max, tl.max(score, 1) * factor)
+    shift = tl.where(new_max == float("-inf"), 0.0, new_max)
+    weight = tl.exp2(score * factor - shift[:, None])
+    rescale = tl.exp2(row_max - shift)
+    return weight, rescale, new_max, row_sum * rescale + tl.sum(weight, 1)
+
+
+@triton.jit(
+    do_not_specialize=[
+        "q_len",
+        "kv_len",
+        "group",
+    ]
+)
+def gpt_oss_forward(
+    query_ptr,
+    key_ptr,
+    value_ptr,
+    out_ptr,
+    lse_ptr,
+    sink_by_head_ptr,
+    query_batch_stride,
+    query_head_stride,
+    query_row_stride,
+    key_batch_stride,
+    key_head_stride,
+    key_row_stride,
+    value_batch_stride,
+    value_head_stride,
+    value_row_stride,
+    out_batch_stride,
+    out_head_stride,
+    out_row_stride,
+    q_len,
+    kv_len,
+    group,
+    scale,
+):
+    """Attends from one query tile of one head; strides are in elements, scale is above 0."""
+    head = tl.program_id(1)
+    batch = tl.program_id(2).to(tl.int64)
+    offset = kv_len - q_len
+    tile = (kv_len - 1) // BLOCK_M - tl.program_id(0)
+    q_first = tl.maximum(tile * BLOCK_M, offset)
+    q_last = tl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1
+    q = tile * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
+    dim = tl.arange(0, HEAD_DIM)[None, :]
+    exists = (q >= offset) & (q < kv_len)
+
+    q_row = (q - offset).to(tl.int64)
+    query_head_ptr = query_ptr + batch * query_batch_stride + head.to(tl.int64) * query_head_stride
+    query = tl.load(query_head_ptr + q_row * query_row_stride + dim, mask=exists, other=0.0)
+
+    kv_head = (head // group).to(tl.int64)
+    key_head_ptr = key_ptr + batch * key_batch_stride + kv_head * key_head_stride
+    value_head_ptr = value_ptr + batch * value_batch_stride + kv_head * value_head_stride
+    key_tiles = tl.make_tensor_descriptor(
+        key_head_ptr, shape=[kv_len, HEAD_DIM], strides=[key_row_stride, 1], block_shape=[BLOCK_N, HEAD_DIM]
+    )
+    value_tiles = tl.make_tensor_descriptor(
+        value_head_ptr, shape=[kv_len, HEAD_DIM], strides=[value_row_stride, 1], block_shape=[BLOCK_N, HEAD_DIM]
+    )
+
+    logit = tl.load(sink_by_head_ptr + head)
+    score_scale = scale * LOG2E
+    # The sink counts as a key that every row has met, without a value.
+    row_max = tl.zeros([BLOCK_M], tl.float32) + logit * LOG2E
+    row_sum = tl.full([BLOCK_M], 1.0, tl.float32)
+    acc = tl.zeros([BLOCK_M, HEAD_DIM], tl.float32)
+
+    # Keys that some rows see.
+    for start in range(tl.maximum(0, q_first - WINDOW + 1), q_last - WINDOW + 1, BLOCK_N):
+        key = key_tiles.load([start, 0])
+        score = tl.dot(query, key.T)
+        kv = start + tl.arange(0, BLOCK_N)[None, :]
+        score = tl.where((q - kv < WINDOW) & (kv < q_last - WINDOW + 1), score, float("-inf"))
+        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+        value = value_tiles.load([start, 0])
+        acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+
+    # Keys that all rows see.
+    rest = tl.maximum(q_first - tl.maximum(0, q_last - WINDOW + 1) + 1, 0) % BLOCK_N
+    for start in range(tl.maximum(0, q_last - WINDOW + 1), q_first + 1 - rest, BLOCK_N):
+        key = key_tiles.load([start, 0])
+        score = tl.dot(query, key.T)
+        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+        value = value_tiles.load([start, 0])
+        acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+
+    # Keys that some rows see, and the rest of those before.
+    for start in range(tl.maximum(0, q_first + 1) - rest, q_last + 1, BLOCK_N):
+        key = key_tiles.load([start, 0])
+        score = tl.dot(query, key.T)
+        kv = start + tl.arange(0, BLOCK_N)[None, :]
+        score = tl.where(kv <= q, score, float("-inf"))
+        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+        value = value_tiles.load([start, 0])
+        acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None])
+
+    total = tl.where(row_sum == 0.0, 1.0, row_sum)
+    out = (acc / total[:, None]).to(query.dtype)
+    out_head_ptr = out_ptr + batch * out_batch_stride + head.to(tl.int64) * out_head_stride
+    tl.store(out_head_ptr + q_row * out_row_stride + dim, out, mask=exists)
+    lse = row_max * LN2 + tl.log(total)
+    lse_head_ptr = lse_ptr + (batch * tl.num_programs(1) + head) * q_len
+    tl.store(lse_head_ptr + q_row, lse[:, None], mask=exists)
