@@ -8,9 +8,9 @@ import torch
 from attncc.codegen.kernel import Phase
 from attncc.ir.expr import And, BoolExpr, Not, Or
 from attncc.ir.pattern import Pattern
-from attncc.ir.schedule import DTYPES, DType, Shape
-from attncc.ir.selection import Geometry
-from tests.codegen.cpu_samples import ARCHES, HOST, check_given
+from attncc.ir.schedule import DTYPES, DType, Operands, Shape
+from attncc.ir.selection import Always, Geometry, Heads, Selection, Top
+from tests.codegen.cpu_samples import ARCHES, HOST, check_given, kernel, source, tensors
 from tests.codegen.given_samples import CAUSAL, blocks, columns, diagonals, pattern, within, world
 
 COLUMNS, DIAGONALS, BLOCKS = Geometry(1, None, None), Geometry(1, None, 64), Geometry(64, 64, None)
@@ -70,3 +70,19 @@ def test_keys_are_split_over_threads(threads: int) -> None:
             check_given(world(PATTERNS[name], shape, heads=2), "decode", "float32", HOST.arch)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("heads", "rows"), [("each", 1), ("group_max", 4)])
+def test_heads_that_choose_together_are_taken_together(heads: Heads, rows: int) -> None:
+    chosen = Selection("columns", COLUMNS, "any", (), Top(8), Always(), heads, causal=True, widen=1)
+    choosing = Pattern("sample", "x", "x", (), And(CAUSAL, columns()), selections=(chosen,))
+    text = source(choosing, Operands("float32", 64), "decode", HOST.arch).text
+    assert f" ROWS = {rows}," in text
+    assert "taken" not in text
+
+
+def test_a_kernel_with_lists_is_not_called_without() -> None:
+    shape = Shape(1, 1, 1, 1, 40, 64)
+    found = kernel(PATTERNS["blocks"], Operands("float32", 64), "decode", HOST.arch)
+    with pytest.raises(AssertionError, match="none are given"):
+        found(*tensors(shape, "float32"), 0.125)
