@@ -53,10 +53,10 @@ def head_block(head_dim: int) -> int:
 def _program(plan: TilePlan, operands: Operands, schedule: Schedule) -> Program:
     pattern, tile = plan.pattern, _tile_text(plan, operands, schedule)
     single = plan.tiling.block_m == 1
-    grouped = single and _shared(plan)
-    rows = head_rows(grouped) if single else tile_rows(plan.aligned)
     conditions = [part for run in plan.runs() for part in (run.only, run.mask) if part is not None]
     attributes = {part.name for condition in conditions for part in parts(condition) if isinstance(part, Attribute)}
+    grouped = single and not attributes and _shared(plan)
+    rows = head_rows(grouped) if single else tile_rows(plan.aligned)
     inputs = tuple((option, name) for option, name in pattern.combine.options if isinstance(name, str))
     wanted = Wanted(
         sloped(pattern.score),
@@ -69,10 +69,9 @@ def _program(plan: TilePlan, operands: Operands, schedule: Schedule) -> Program:
 
 
 def _shared(plan: TilePlan) -> bool:
-    """Whether the heads of a KV head surely visit the same keys at a position. Of what is given, nobody knows."""
+    """Whether the heads of a KV head surely visit the same keys at a position. Of sets that are given, nobody knows."""
     chosen = {selection.name for selection in plan.pattern.selections if selection.heads != "each"}
-    given_to_each = any(one.per != "head" for one in plan.pattern.inputs)
-    return not given_to_each and "head" not in mentioned(plan.body) and all(one.name in chosen for one in plan.lists)
+    return "head" not in mentioned(plan.body) and all(one.name in chosen for one in plan.lists)
 
 
 def _tile_text(plan: TilePlan, operands: Operands, schedule: Schedule) -> TileText:
@@ -96,7 +95,9 @@ def _tile_text(plan: TilePlan, operands: Operands, schedule: Schedule) -> TileTe
         unit=unit,
         whole=unit is not None and own[unit] == own["BLOCK_N"],
         lists=lists,
-        descriptors=schedule["loads"] == "descriptor" and any(run.over is None for run in plan.runs()),
+        # Lists name rows one by one; a descriptor loads rows that follow each other.
+        descriptors=schedule["loads"] == "descriptor"
+        and (unit is not None or any(run.over is None for run in plan.runs())),
         padded=head_block(operands.head_dim) != operands.head_dim,
         precision=', input_precision="ieee"' if operands.dtype == "float32" else "",
         block_n=plan.tiling.block_n,

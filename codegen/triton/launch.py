@@ -43,17 +43,18 @@ class Function(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """The kernel as its callers see it."""
+    """The kernel as its callers see it. `described`: it loads keys and values by descriptors."""
 
     source: KernelSource
     function: Function
     wanted: Wanted
+    described: bool
 
     @staticmethod
     def of(source: KernelSource, module: ModuleType) -> Launcher:
         """The launcher of the kernel in a loaded module."""
         function = getattr(module, source.entry)
-        return Launcher(source, function, Wanted.of(function.arg_names))
+        return Launcher(source, function, Wanted.of(function.arg_names), "make_tensor_descriptor" in source.text)
 
     def __call__(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given | None = None
@@ -64,7 +65,7 @@ class Launcher:
             return self._in_parts(query, key, value, scale, given)
         if scale <= 0:
             query, scale = _positive(query, scale)
-        if self.source.schedule["loads"] == "descriptor":
+        if self.described:
             key, value = _described(key), _described(value)
             triton.set_allocator(_scratch(query.device))
         out = query.new_empty(query.shape)

@@ -197,7 +197,9 @@ class Draw:
             at = np.maximum(q if expr.position == "q" else kv, 0)
             return self._by_q_head(self.tokens(expr.name).numpy())[:, :, at]
         head = np.arange(self.shape.q_heads)[:, None, None]
-        return number(expr, {"q": q, "kv": kv, "head": head, **dict(self.pattern.params)})
+        return number(
+            expr, {"q": q, "kv": kv, "head": head, **{name: np.asarray(value) for name, value in self.pattern.params}}
+        )
 
     def _member(self, name: str, q: Ints, kv: Ints) -> np.ndarray:
         geometry, chosen = self.pattern.geometry()[name], self._by_q_head(self.chosen(name).numpy())
