@@ -27,7 +27,7 @@ def prefill(plan: TilePlan, method: Method, entry: str) -> Iterator[str]:
     if masks or plan.pattern.score:
         yield change_scores(plan.pattern.score, masks, CPrinter(LANES, name), method.lanes)
     yield from visits(plan, masks, part("visit").replace("VALUE_ROW", method.value_row))
-    yield part(method.load_queries)
+    yield method.load_queries
     yield part("begin_rows")
     yield part("finish_rows")
     yield _attend(plan, masks, method, name)

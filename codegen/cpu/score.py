@@ -26,7 +26,7 @@ class Lanes:
     slope: str
 
 
-#: LANES queries and one key. AMX keeps the scores of 16 queries together.
+#: LANES queries and one key. Kernels of multiply-adds keep the scores of STRIP queries together, AMX those of 16.
 PREFILL = Lanes(
     outer="for (int lane = 0; lane < BLOCK_M; lane += LANES) {",
     inner="for (int i = 0; i < count; i++) {",
@@ -35,6 +35,7 @@ PREFILL = Lanes(
     kv="spread(first + i * step)",
     slope="block->slope",
 )
+STRIPS = replace(PREFILL, place="block->score[lane / STRIP][block->count + i] + lane % STRIP")
 TILED = replace(PREFILL, place="block->score[lane / 16][block->count + i]")
 
 #: One query row and LANES keys.

@@ -7,10 +7,10 @@ static inline void score_keys(struct block *block, int at, int last, int64_t fir
         const element *key = block->key + position * block->key_stride;
         row[k] = KEY_ROW;
     }
-    for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
+    for (int strip = 0; strip < BLOCK_M / STRIP; strip++) {
         vec sum[KEYS][QUERY_VECS] = {0};
         for (int d = 0; d < HEAD_DIM; d++) {
-            const float *query = block->query[d] + lane;
+            const float *query = block->query[strip][d];
 #pragma GCC unroll 16
             for (int k = 0; k < KEYS; k++) {
                 const vec key = splat(row[k][d]);
@@ -24,7 +24,7 @@ static inline void score_keys(struct block *block, int at, int last, int64_t fir
         for (int k = 0; k < KEYS; k++) {
 #pragma GCC unroll 4
             for (int v = 0; v < QUERY_VECS; v++) {
-                store(block->score[at + k] + lane + v * LANES, sum[k][v]);
+                store(block->score[strip][at + k] + v * LANES, sum[k][v]);
             }
         }
     }
