@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from attncc.codegen.cpu.isa import InstructionSet
@@ -20,8 +20,8 @@ COMMON = "float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];"
 @dataclass(frozen=True, slots=True)
 class Method:
     """`fields` are those of `struct block`; `text` defines score_keys and absorb, `load_queries` the function of that
-    name; `before` and `after` enclose a task, `clear` prepares its block. `value_row` is the C expression of what is kept for the row of values at `value`;
-    `lanes` says what vectors of scores stand for."""
+    name; `before` and `after` enclose a task, `clear` prepares its block. `value_row` is the C expression of what is
+    kept for the row of values at `value`; `lanes` says what vectors of scores stand for."""
 
     fields: tuple[str, ...]
     text: tuple[str, ...]
@@ -70,7 +70,8 @@ def _pairs(isa: InstructionSet, sizes: Mapping[str, int]) -> Method:
         "const element *value_row[BLOCK_N];",
     )
     names = ("transpose_avx512", "pairs", "scores_bf16", "weights_bf16", "values_bf16")
-    text = (*(part(name) for name in names), _absorb(isa, sizes, sizes["BLOCK_M"], ("pair_values(block);", "weigh_scores(block);")))
+    absorb = _absorb(isa, sizes, sizes["BLOCK_M"], ("pair_values(block);", "weigh_scores(block);"))
+    text = (*(part(name) for name in names), absorb)
     return Method(fields, text, part("load_queries_pairs"), "value", PREFILL)
 
 
@@ -86,7 +87,8 @@ def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int]) 
         "const float *value_row[BLOCK_N];",
     )
     scores = part("scores").replace("KEY_ROW", "key" if direct else "widen(block->wide_key[k], key)")
-    text: tuple[str, ...] = (scores, part("weights"), part("values"), _absorb(isa, sizes, sizes["STRIP"], ("weigh_scores(block);",)))
+    absorb = _absorb(isa, sizes, sizes["STRIP"], ("weigh_scores(block);",))
+    text: tuple[str, ...] = (scores, part("weights"), part("values"), absorb)
     register, load = REGISTERS.get(isa.part), part("load_queries")
     if register:
         text = (part(f"transpose_{isa.part}"), *text)
@@ -101,7 +103,8 @@ def _absorb(isa: InstructionSet, sizes: Mapping[str, int], strip: int, before: t
     """Calls of add_values that cover all rows and columns; a register tile stays within a strip of `strip` rows."""
     writer = Writer()
     wide, vecs = sizes["COLUMN_VECS"], sizes["PADDED_DIM"] // isa.lanes
-    rest, columns = vecs % wide, f"column < {vecs // wide * wide} * LANES; column += COLUMN_VECS * LANES"
+    rest = vecs % wide
+    columns = f"column < {vecs - rest} * LANES; column += COLUMN_VECS * LANES"
     writer.line("/* Takes the keys of the block into acc and empties it. */")
     with writer.block("static void absorb(struct block *block) {", "}"):
         writer.lines("\n".join(before))
@@ -118,25 +121,20 @@ def _absorb(isa: InstructionSet, sizes: Mapping[str, int], strip: int, before: t
 
 def _strips(writer: Writer, sizes: Mapping[str, int], strip: int, columns: str) -> None:
     if strip == sizes["BLOCK_M"]:
-        _register_tiles(writer, "", strip, sizes["ROWS"], columns)
+        _register_tiles(writer, strip, sizes["ROWS"], columns, str)
         return
     with writer.block("for (int strip = 0; strip < BLOCK_M; strip += STRIP) {", "}"):
-        _register_tiles(writer, "strip + ", strip, sizes["ROWS"], columns)
+        _register_tiles(writer, strip, sizes["ROWS"], columns, lambda row: f"strip + {row}" if row else "strip")
 
 
-def _register_tiles(writer: Writer, start: str, strip: int, most: int, columns: str) -> None:
+def _register_tiles(writer: Writer, strip: int, most: int, columns: str, row: Callable[[int], str]) -> None:
     """The rows of a strip in as few tiles as `most` rows allow, as equal as they can be, since narrow ones are slow."""
     tiles = -(-strip // most)
-    less, larger = divmod(strip, tiles)
-    border = larger * (less + 1)
+    less, taller = divmod(strip, tiles)
+    border = taller * (less + 1)
     for first, stop, rows in ((0, border, less + 1), (border, strip, less)):
-        opening = f"for (int row = {_sum(start, first)}; row < {_sum(start, stop)}; row += {rows}) {{"
         if stop - first == rows:
-            writer.line(f"add_values(block, {_sum(start, first)}, {rows}, {columns});")
+            writer.line(f"add_values(block, {row(first)}, {rows}, {columns});")
         elif first < stop:
-            with writer.block(opening, "}"):
+            with writer.block(f"for (int row = {row(first)}; row < {row(stop)}; row += {rows}) {{", "}"):
                 writer.line(f"add_values(block, row, {rows}, {columns});")
-
-
-def _sum(start: str, offset: int) -> str:
-    return f"{start}{offset}" if offset or not start else start.removesuffix(" + ")
