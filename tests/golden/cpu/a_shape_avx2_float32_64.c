@@ -158,13 +158,18 @@ static inline __attribute__((always_inline)) void transpose(__m256i row[8]) {
 }
 
 /* Products of KEYS keys with all queries, into KEYS rows of block->score. `last` is the last key that exists; the rows
-   after it repeat it, and are overwritten or never read. */
+   after it repeat it, and are overwritten or never read. Meanwhile the next keys and the values of these keys are
+   fetched. */
 static inline void score_keys(struct block *block, int at, int last, int64_t first, int64_t step) {
     const float *row[KEYS];
     for (int k = 0; k < KEYS; k++) {
         const int64_t position = first + (k < last ? k : last) * step;
         const element *key = block->key + position * block->key_stride;
         row[k] = key;
+        for (int d = 0; d < HEAD_DIM; d += 64 / (int)sizeof(element)) {
+            __builtin_prefetch(key + KEYS * step * block->key_stride + d);
+            __builtin_prefetch(block->value + position * block->value_stride + d, 0, 2);
+        }
     }
     for (int strip = 0; strip < BLOCK_M / STRIP; strip++) {
         vec sum[KEYS][QUERY_VECS] = {0};
