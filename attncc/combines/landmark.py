@@ -85,7 +85,8 @@ static void regroup_unit(struct block *block, int at, int count, int64_t start) 
         const ivec handed = after & ~(gate < splat(LOWEST));
         const vec change = where(handed, gate - peak - log2_lanes(sum) / factor, splat(0.0f));
         for (int key = at; key < at + count - 1; key++) {
-            store(SCORE(key), load(SCORE(key)) + change);
+            float *score = SCORE(key);
+            store(score, load(score) + change);
         }
     }
 }

@@ -17,10 +17,10 @@ EXACT = ("6.931517388e-01f", "2.401592715e-01f", "5.581867596e-02f", "8.99099509
 ROUGH = ("6.954243475e-01f", "2.263076823e-01f", "7.826797018e-02f")
 EXPONENTIALS: Mapping[DType, tuple[str, ...]] = {"float32": EXACT, "float16": EXACT, "bfloat16": ROUGH}
 
-TILES = {"HEAD_DIM", "PADDED_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "COPY_KEYS", "QUERY_VECS", "ROWS", "COLUMN_VECS"}
-TILES |= {"UNIT", "PADDED_N"}
+TILES = {"HEAD_DIM", "PADDED_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "COPY_KEYS", "UNIT", "PADDED_N"}
+REGISTERS = {"QUERY_VECS", "STRIP", "ROWS", "COLUMN_VECS"}
 OTHERS = {"ANY", "SPLIT", "AHEAD", "LANES", "LANE", "FULL", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE"}
-TAKEN = TILES | OTHERS | {"PARALLEL_SCORES", "FLOOR_DIV", "FLOOR_MOD", "NAN", "NULL", "INFINITY"}
+TAKEN = TILES | REGISTERS | OTHERS | {"PARALLEL_SCORES", "FLOOR_DIV", "FLOOR_MOD", "NAN", "NULL", "INFINITY"}
 
 #: How macros of the headers that kernels include begin and end.
 HEADERS = (
@@ -91,6 +91,7 @@ def _registers(isa: InstructionSet, block_m: int, padded_dim: int) -> dict[str, 
     return {
         "KEYS": isa.sums // query_vecs,
         "QUERY_VECS": query_vecs,
+        "STRIP": query_vecs * isa.lanes,
         "ROWS": min(12, isa.sums // column_vecs),
         "COLUMN_VECS": column_vecs,
     }

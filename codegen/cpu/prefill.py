@@ -35,7 +35,7 @@ def prefill(plan: TilePlan, method: Method, needs: Needs, entry: str) -> Iterato
     if masks or plan.pattern.score:
         yield change_scores(plan.pattern.score, masks, CPrinter(LANES, name), method.lanes)
     yield from _visits(plan, found, method, needs)
-    yield part(method.load_queries)
+    yield method.load_queries
     yield combine.variant("begin_rows")
     yield part("finish_rows")
     yield _attend(plan, found, method, needs, name)

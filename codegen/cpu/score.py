@@ -32,7 +32,7 @@ class Lanes:
     run: tuple[str, ...] = ("first", "step")
 
 
-#: LANES queries and one key. AMX keeps the scores of 16 queries together.
+#: LANES queries and one key. Kernels of multiply-adds keep the scores of STRIP queries together, AMX those of 16.
 PREFILL = Lanes(
     outer="for (int lane = 0; lane < BLOCK_M; lane += LANES) {",
     inner="for (int i = 0; i < count; i++) {",
@@ -43,6 +43,11 @@ PREFILL = Lanes(
     number_q="load_numbers(block->NAME_q + lane)",
     number_kv="spread(block->NAME_tokens[block->position[block->count + i]])",
     score="block->score[KEY] + lane",
+)
+STRIPS = replace(
+    PREFILL,
+    place="block->score[lane / STRIP][block->count + i] + lane % STRIP",
+    score="block->score[lane / STRIP][KEY] + lane % STRIP",
 )
 TILED = replace(PREFILL, place="block->score[lane / 16][block->count + i]", score="block->score[lane / 16][KEY]")
 

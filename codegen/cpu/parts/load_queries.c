@@ -11,7 +11,7 @@ static void load_queries(struct block *block, const element *from, int64_t strid
             }
         }
         for (int d = 0; d < HEAD_DIM; d++) {
-            block->query[d][row] = wide[d];
+            block->query[row / STRIP][d][row % STRIP] = wide[d];
         }
     }
 }

@@ -4,7 +4,7 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
     vec sum[ROWS][COLUMN_VECS] = {0};
     for (int key = 0; key < block->count; key++) {
         const float *value = block->value_row[key] + column;
-        const float *weight = block->score[key] + first_row;
+        const float *weight = block->score[first_row / STRIP][key] + first_row % STRIP;
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
             const vec one = splat(weight[r]);

@@ -372,14 +372,14 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
 static void absorb(struct block *block) {
     pair_values(block);
     weigh_scores(block);
-    for (int row = 0; row < 60; row += ROWS) {
-        add_values(block, row, ROWS, 0 * LANES, 4);
+    for (int column = 0; column < 8 * LANES; column += COLUMN_VECS * LANES) {
+        for (int row = 0; row < 54; row += 6) {
+            add_values(block, row, 6, column, COLUMN_VECS);
+        }
+        for (int row = 54; row < 64; row += 5) {
+            add_values(block, row, 5, column, COLUMN_VECS);
+        }
     }
-    add_values(block, 60, 4, 0 * LANES, 4);
-    for (int row = 0; row < 60; row += ROWS) {
-        add_values(block, row, ROWS, 4 * LANES, 4);
-    }
-    add_values(block, 60, 4, 4 * LANES, 4);
     block->count = 0;
 }
 

@@ -37,6 +37,7 @@ enum {
     BLOCK_N = 96,
     KEYS = 6,
     QUERY_VECS = 2,
+    STRIP = 16,
     ROWS = 6,
     COLUMN_VECS = 2
 };
@@ -195,8 +196,8 @@ enum only { ANY, ONLY_A };
 
 /* A query tile and the block of keys it is about to take in; lives on the stack of its thread. */
 struct block {
-    _Alignas(64) float query[HEAD_DIM][BLOCK_M];
-    float score[BLOCK_N + KEYS][BLOCK_M]; /* after weigh_scores: weights */
+    _Alignas(64) float query[BLOCK_M / STRIP][HEAD_DIM][STRIP];
+    float score[BLOCK_M / STRIP][BLOCK_N + KEYS][STRIP]; /* after weigh_scores: weights */
     float acc[BLOCK_M][PADDED_DIM];
     float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];
     const float *value_row[BLOCK_N];
@@ -209,19 +210,46 @@ struct block {
     int rows, count;
 };
 
+/* Transposes 8 rows of 8 words. */
+static inline __attribute__((always_inline)) void transpose(__m256i row[8]) {
+    __m256i half[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        half[i] = _mm256_unpacklo_epi32(row[i], row[i + 1]);
+        half[i + 1] = _mm256_unpackhi_epi32(row[i], row[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+        row[i] = _mm256_unpacklo_epi64(half[i], half[i + 2]);
+        row[i + 1] = _mm256_unpackhi_epi64(half[i], half[i + 2]);
+        row[i + 2] = _mm256_unpacklo_epi64(half[i + 1], half[i + 3]);
+        row[i + 3] = _mm256_unpackhi_epi64(half[i + 1], half[i + 3]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        half[i] = _mm256_permute2x128_si256(row[i], row[i + 4], 0x20);
+        half[i + 4] = _mm256_permute2x128_si256(row[i], row[i + 4], 0x31);
+    }
+    memcpy(row, half, sizeof half);
+}
+
 /* Products of KEYS keys with all queries, into KEYS rows of block->score. `last` is the last key that exists; the rows
-   after it repeat it, and are overwritten or never read. */
+   after it repeat it, and are overwritten or never read. Meanwhile what
+   is read next is fetched. */
 static inline void score_keys(struct block *block, int at, int last) {
     const float *row[KEYS];
     for (int k = 0; k < KEYS; k++) {
         const int64_t position = block->position[at + (k < last ? k : last)];
         const element *key = block->key + position * block->key_stride;
         row[k] = key;
+        for (int d = 0; d < HEAD_DIM; d += 64 / (int)sizeof(element)) {
+            __builtin_prefetch(block->value + position * block->value_stride + d, 0, 2);
+        }
     }
-    for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
+    for (int strip = 0; strip < BLOCK_M / STRIP; strip++) {
         vec sum[KEYS][QUERY_VECS] = {0};
         for (int d = 0; d < HEAD_DIM; d++) {
-            const float *query = block->query[d] + lane;
+            const float *query = block->query[strip][d];
 #pragma GCC unroll 16
             for (int k = 0; k < KEYS; k++) {
                 const vec key = splat(row[k][d]);
@@ -235,7 +263,7 @@ static inline void score_keys(struct block *block, int at, int last) {
         for (int k = 0; k < KEYS; k++) {
 #pragma GCC unroll 4
             for (int v = 0; v < QUERY_VECS; v++) {
-                store(block->score[at + k] + lane + v * LANES, sum[k][v]);
+                store(block->score[strip][at + k] + v * LANES, sum[k][v]);
             }
         }
     }
@@ -244,16 +272,20 @@ static inline void score_keys(struct block *block, int at, int last) {
 /* Turns the scores of the block into weights: row_max, row_sum and rescale follow the running softmax. */
 static void weigh_scores(struct block *block) {
     const vec factor = splat(block->factor);
-    for (int lane = 0; lane < BLOCK_M; lane += QUERY_VECS * LANES) {
+    for (int lane = 0; lane < BLOCK_M; lane += STRIP) {
+        float (*score)[STRIP] = block->score[lane / STRIP];
         vec row_max[QUERY_VECS], shift[QUERY_VECS], row_sum[QUERY_VECS];
+#pragma GCC unroll 4
         for (int v = 0; v < QUERY_VECS; v++) {
             row_max[v] = load(block->row_max + lane + v * LANES);
         }
         for (int key = 0; key < block->count; key++) {
+#pragma GCC unroll 4
             for (int v = 0; v < QUERY_VECS; v++) {
-                row_max[v] = larger(row_max[v], load(block->score[key] + lane + v * LANES));
+                row_max[v] = larger(row_max[v], load(score[key] + v * LANES));
             }
         }
+#pragma GCC unroll 4
         for (int v = 0; v < QUERY_VECS; v++) {
             const int column = lane + v * LANES;
             shift[v] = row_max[v] * factor;
@@ -262,13 +294,14 @@ static void weigh_scores(struct block *block) {
             store(block->row_max + column, row_max[v]);
         }
         for (int key = 0; key < block->count; key++) {
+#pragma GCC unroll 4
             for (int v = 0; v < QUERY_VECS; v++) {
-                float *score = block->score[key] + lane + v * LANES;
-                const vec weight = exp2_lanes(load(score) * factor - shift[v]);
+                const vec weight = exp2_lanes(load(score[key] + v * LANES) * factor - shift[v]);
                 row_sum[v] += weight;
-                store(score, weight);
+                store(score[key] + v * LANES, weight);
             }
         }
+#pragma GCC unroll 4
         for (int v = 0; v < QUERY_VECS; v++) {
             const int column = lane + v * LANES;
             row_sum[v] += load(block->row_sum + column) * load(block->rescale + column);
@@ -283,7 +316,7 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
     vec sum[ROWS][COLUMN_VECS] = {0};
     for (int key = 0; key < block->count; key++) {
         const float *value = block->value_row[key] + column;
-        const float *weight = block->score[key] + first_row;
+        const float *weight = block->score[first_row / STRIP][key] + first_row % STRIP;
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
             const vec one = splat(weight[r]);
@@ -307,22 +340,14 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
 /* Takes the keys of the block into acc and empties it. */
 static void absorb(struct block *block) {
     weigh_scores(block);
-    for (int row = 0; row < 60; row += ROWS) {
-        add_values(block, row, ROWS, 0 * LANES, 2);
+    for (int column = 0; column < 8 * LANES; column += COLUMN_VECS * LANES) {
+        for (int strip = 0; strip < BLOCK_M; strip += STRIP) {
+            add_values(block, strip, 6, column, COLUMN_VECS);
+            for (int row = strip + 6; row < strip + 16; row += 5) {
+                add_values(block, row, 5, column, COLUMN_VECS);
+            }
+        }
     }
-    add_values(block, 60, 4, 0 * LANES, 2);
-    for (int row = 0; row < 60; row += ROWS) {
-        add_values(block, row, ROWS, 2 * LANES, 2);
-    }
-    add_values(block, 60, 4, 2 * LANES, 2);
-    for (int row = 0; row < 60; row += ROWS) {
-        add_values(block, row, ROWS, 4 * LANES, 2);
-    }
-    add_values(block, 60, 4, 4 * LANES, 2);
-    for (int row = 0; row < 60; row += ROWS) {
-        add_values(block, row, ROWS, 6 * LANES, 2);
-    }
-    add_values(block, 60, 4, 6 * LANES, 2);
     block->count = 0;
 }
 
@@ -331,7 +356,7 @@ static inline void change_scores(struct block *block, int count, const enum mask
     for (int lane = 0; lane < BLOCK_M; lane += LANES) {
         const ivec q = spread(block->q_first + lane) + LANE;
         for (int i = 0; i < count; i++) {
-            float *place = block->score[block->count + i] + lane;
+            float *place = block->score[lane / STRIP][block->count + i] + lane % STRIP;
             const ivec kv = spread(block->position[block->count + i]);
             const vec score = load(place);
             switch (mask) {
@@ -413,20 +438,27 @@ static __attribute__((noinline)) void visit_kv_le_q_over_columns_only_a(struct b
     visit_list(block, block->columns_list, 1, 0, first, end, KV_LE_Q, ONLY_A);
 }
 
-/* Transposes the query rows of the block, so that one vector holds LANES queries; missing rows are zero. A
-   negative scale becomes a positive one by changing the sign of the queries. */
+/* Transposes the query rows of the block, so that one vector holds LANES queries; missing rows are zero. A negative
+   scale becomes a positive one by changing the sign of the queries. */
 static void load_queries(struct block *block, const element *from, int64_t stride) {
     const vec sign = splat(block->call->scale < 0 ? -1.0f : 1.0f);
-    for (int row = 0; row < BLOCK_M; row++) {
-        float wide[HEAD_DIM] = {0};
-        if (row < block->rows) {
-            for (int d = 0; d < HEAD_DIM; d += LANES) {
-                const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
-                store(wide + at, load_elements(from + row * stride + at) * sign);
+    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+        for (int row = lane + LANES; row < lane + 2 * LANES && row < block->rows; row++) {
+            for (int d = 0; d < HEAD_DIM; d += 64 / (int)sizeof(element)) {
+                __builtin_prefetch(from + row * stride + d);
             }
         }
-        for (int d = 0; d < HEAD_DIM; d++) {
-            block->query[d][row] = wide[d];
+        for (int d = 0; d < HEAD_DIM; d += LANES) {
+            const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
+            __m256i row[LANES] = {0};
+            for (int i = 0; i < LANES && lane + i < block->rows; i++) {
+                row[i] = (__m256i)(load_elements(from + (lane + i) * stride + at) * sign);
+            }
+            transpose(row);
+#pragma GCC unroll 16
+            for (int i = 0; i < LANES; i++) {
+                store(block->query[lane / STRIP][at + i] + lane % STRIP, (vec)row[i]);
+            }
         }
     }
 }
