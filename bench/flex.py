@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias, assert_never, cast
 
 import torch
@@ -48,10 +48,13 @@ def mask_mod(pattern: Pattern, shape: Shape) -> MaskMod:
     def spelling(name: str) -> str:
         return str({**params, **sizes}.get(name, name))
 
-    formula = Printer(TORCH, spelling)(pattern.mask)
-    offset = shape.kv_len - shape.q_len
+    return written(Printer(TORCH, spelling)(pattern.mask), shape.kv_len - shape.q_len, {})
+
+
+def written(formula: str, offset: int, tensors: Mapping[str, Tensor]) -> MaskMod:
+    """The function of a formula over batch, head, q, kv and the names of `tensors`; query 0 is at position `offset`."""
     source = f"def keep(batch, head, q_index, kv):\n    q = q_index + {offset}\n    return {formula}\n"
-    scope: dict[str, object] = {"minimum": _minimum, "maximum": _maximum, "where": torch.where}
+    scope: dict[str, object] = {"minimum": _minimum, "maximum": _maximum, "where": torch.where, **tensors}
     # The text is our own printer's output for a parsed expression, never a user's text.
     exec(source, scope)
     return cast(MaskMod, scope["keep"])
@@ -91,21 +94,24 @@ def block_mask(pattern: Pattern, shape: Shape) -> BlockMask:
     heads = shape.q_heads if "head" in names(pattern.mask) else 1
     rows = [[row.tiles for row in draw(pattern, shape, head, BLOCK).rows] for head in range(heads)]
     return BlockMask.from_kv_blocks(
-        *_lists(rows, "partial"),
-        *_lists(rows, "full"),
+        *listed(_tiles(rows, "partial")),
+        *listed(_tiles(rows, "full")),
         BLOCK_SIZE=BLOCK,
         mask_mod=mask_mod(pattern, shape),
         seq_lengths=(shape.q_len, shape.kv_len),
     )
 
 
-def _lists(heads: list[list[tuple[TileKind, ...]]], wanted: TileKind) -> tuple[Tensor, Tensor]:
-    """How many key tiles of a kind each query tile has, and which, padded with 0: [1, heads, rows(, columns)]."""
-    chosen = torch.tensor([[[kind == wanted for kind in row] for row in rows] for rows in heads])
+def _tiles(heads: list[list[tuple[TileKind, ...]]], wanted: TileKind) -> Tensor:
+    return torch.tensor([[[[kind == wanted for kind in row] for row in rows] for rows in heads]])
+
+
+def listed(chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """How many key tiles each query tile has, and which, padded with 0, from bool [batch, heads, rows, columns]."""
     counts = chosen.sum(-1, dtype=torch.int32)
     indices = chosen.int().argsort(dim=-1, descending=True, stable=True).int()
     padding = torch.arange(chosen.shape[-1]) >= counts[..., None]
-    return counts[None], indices.masked_fill(padding, 0)[None]
+    return counts, indices.masked_fill(padding, 0)
 
 
 def bytes_of(mask: BlockMask) -> int:

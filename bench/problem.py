@@ -8,8 +8,10 @@ from torch import Tensor
 
 from attncc import compiler, passes
 from attncc.calls import model_of
+from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands
 from attncc.ir.tile import TilePlan
+from attncc.lists import NOTHING, Given
 from attncc.ref import dense
 from attncc.report.record import Workload
 from attncc.report.work import work
@@ -50,9 +52,14 @@ def plan(case: Case, posed: Problem) -> TilePlan:
 
 def sampled_error(posed: Problem, out: Tensor) -> float:
     """The relative error norm of `out` on some rows, against float64."""
-    rows = _rows(posed.shape.q_len)
-    query, key, value = posed.query.cpu(), posed.key.cpu(), posed.value.cpu()
-    expected, _ = dense.attention_rows(posed.pattern, query, key, value, posed.shape.head_dim**-0.5, rows)
+    return error_of(posed.pattern, (posed.query, posed.key, posed.value), out)
+
+
+def error_of(pattern: Pattern, tensors: tuple[Tensor, Tensor, Tensor], out: Tensor, given: Given = NOTHING) -> float:
+    """The same for query, key and value, and what a pattern is given besides."""
+    query, key, value = (tensor.cpu() for tensor in tensors)
+    rows = _rows(query.shape[2])
+    expected, _ = dense.attention_rows(pattern, query, key, value, query.shape[3] ** -0.5, rows, given=given)
     return float((out.cpu()[:, :, rows].double() - expected).norm() / expected.norm())
 
 

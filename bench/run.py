@@ -11,10 +11,12 @@ import torch
 
 from attncc.calls import model_of
 from attncc.errors import AttnccError
+from attncc.report.choices import density
 from attncc.report.environment import environment
 from attncc.report.page import DATA
 from attncc.report.record import Clock, Peak, Record, Timing, load
-from bench import cases, overhead, peak, start
+from bench import cases, chosen_cases, footprint, overhead, peak, start
+from bench import chosen as choosing
 from bench.cases import Case
 from bench.clock import interleave
 from bench.peers import PEERS, Call, Problem
@@ -65,10 +67,16 @@ def main(
     kept = load(path) if append and path.exists() else Record(name, environment())
     record = replace(kept, environment=environment())
     record = replace(record, peaks=found)
+    groups = [tuple(case for case in group if only in case.name) for group in _groups(place, chosen)]
     plan = Plan([pair for pair in _cases(place, chosen, threads) if only in pair[1].name], place, rounds)
     for count, case in plan.cases:
         record = with_case(record, case, count, plan)
         record.save(path)
+    for group in filter(None, groups):
+        record = with_choices(record, group, rounds)
+        record.save(path)
+    if chosen == "full" and place == "cpu" and only in footprint.NAME:
+        record = replace(record, footprints=(footprint.measure(),))
     if setup:
         record = replace(record, costs=(*start.costs(), *overhead.costs()), setups=tuple(setups(chosen == "full")))
     replace(record, peaks=_best(found, peak.peaks() if found else ())).save(path)
@@ -82,6 +90,24 @@ def _cases(place: str, chosen: str, threads: Sequence[int]) -> Iterator[tuple[in
     for count in threads:
         heads = 2 * count
         yield from ((count, case) for case in (cases.full(heads) if chosen == "full" else cases.quick(heads)))
+
+
+def _groups(place: str, chosen: str) -> tuple[tuple[Case, ...], ...]:
+    """Cases that choose keys, on one thread of a CPU."""
+    if place == "cuda" or chosen == "survey":
+        return ()
+    return chosen_cases.full() if chosen == "full" else chosen_cases.quick()
+
+
+def with_choices(record: Record, group: Sequence[Case], rounds: int) -> Record:
+    """The record with these cases of one shape measured as well."""
+    found = choosing.measure(group, threads=1, clock="cpu", rounds=rounds)
+    for choice in found:
+        click.echo(f"{choice.workload.name}: {density(choice):.1%} of the pairs")
+        for timing in choice.timings:
+            click.echo(f"{'':36} {timing.threads} threads  {timing.peer:18} {_outcome(timing)}")
+    names = {choice.workload.name for choice in found}
+    return replace(record, choices=(*(old for old in record.choices if old.workload.name not in names), *found))
 
 
 def with_case(record: Record, case: Case, threads: int, plan: Plan) -> Record:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attncc.library.entry import LibraryEntry
-from attncc.report import plots, record, speed, tables
+from attncc.report import choices, plots, record, speed, tables
 from attncc.report.environment import environment
 from attncc.report.picture import draw, tile_edge
 from attncc.report.record import Clock, Record
@@ -54,19 +54,23 @@ def _sections(name: str, found: Record | None, entries: Sequence[LibraryEntry]) 
 
 
 def _measured(found: Record) -> Iterator[str]:
-    yield "## At a glance"
-    yield "How many times longer the others take than attncc, over all workloads that both ran:"
-    yield tables.summary(found)
+    if found.timings:
+        yield "## At a glance"
+        yield "How many times longer the others take than attncc, over all workloads that both ran:"
+        yield tables.summary(found)
     if found.peaks:
         yield "## Ceilings, measured as well"
         yield tables.peaks(found.peaks)
-        yield f"Fractions of peak are of {_yardsticks(found)}."
+        if found.workloads:
+            yield f"Fractions of peak are of {_yardsticks(found)}."
     for threads, clock in sorted({(timing.threads, timing.clock) for timing in found.timings}):
         yield f"## {_heading(threads, clock)}"
         yield f"![useful GFLOP/s](threads_{threads}.svg)"
         yield tables.ours(found, threads)
         yield "How many times longer the others take:"
         yield tables.against(found, threads)
+    if found.choices or found.footprints:
+        yield from _chosen(found)
     if found.setups:
         yield "## Before the first kernel runs"
         yield "Working out which tiles a mask touches, once per length: time and index memory that kernels then read."
@@ -74,8 +78,23 @@ def _measured(found: Record) -> Iterator[str]:
     if found.costs:
         yield "## Around the kernels"
         yield tables.costs(found.costs)
-    yield "## The patterns"
-    yield "\n".join(f'<img src="{TILES}/{pattern}.svg" width="32%" alt="{pattern}">' for pattern in _patterns(found))
+    if _patterns(found):
+        yield "## The patterns"
+        yield "\n".join(
+            f'<img src="{TILES}/{pattern}.svg" width="32%" alt="{pattern}">' for pattern in _patterns(found)
+        )
+
+
+def _chosen(found: Record) -> Iterator[str]:
+    yield "## Chosen at run time"
+    yield choices.LEGEND
+    if found.choices:
+        yield choices.choices(found)
+        yield "Beside FlexAttention with the same blocks:"
+        yield choices.against_flex(found)
+    if found.footprints:
+        yield "What the lists of long calls occupy, and what an index of every tile would:"
+        yield choices.footprints(found.footprints)
 
 
 def _yardsticks(found: Record) -> str:

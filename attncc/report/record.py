@@ -81,6 +81,33 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A workload whose keys are chosen or given at run time, taken apart: `timings` has one entry for each part, the
+    parts that `report.choices` names. `kept_pairs` of the workload are estimated from sampled rows. `list_bytes` is the
+    size of all lists, `entry_bytes` that of the entries in them."""
+
+    workload: Workload
+    list_bytes: int
+    entry_bytes: int
+    timings: Sequence[Timing]
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What the lists of one call occupy, and how long it took to choose them. `padded_bytes` is what an index of
+    32 bits takes that has room for every choice in each tile of 64 queries, calculated."""
+
+    pattern: str
+    params: Sequence[tuple[str, int]]
+    kv_len: int
+    heads: int
+    entry_bytes: int
+    list_bytes: int
+    padded_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A whole run. `environment` names everything that can change a time: CPU, compiler, versions, load."""
 
@@ -91,6 +118,8 @@ class Record:
     timings: Sequence[Timing] = ()
     setups: Sequence[SetUp] = ()
     costs: Sequence[Cost] = ()
+    choices: Sequence[Choice] = ()
+    footprints: Sequence[Footprint] = ()
 
     def save(self, path: Path) -> None:
         """Writes JSON, all or nothing."""
@@ -104,19 +133,29 @@ def load(path: Path) -> Record:
     """The record in `path`; raises BenchFileUnreadable if it is missing or is no such file."""
     try:
         found = json.loads(path.read_text())
+        choices = found.get("choices", ())
+        workloads, chosen = (
+            tuple(
+                Workload(**{**work, "shape": Shape(**work["shape"]), "params": tuple(map(tuple, work["params"]))})
+                for work in works
+            )
+            for works in (found["workloads"], [choice["workload"] for choice in choices])
+        )
         return Record(
             device=found["device"],
             environment=tuple((name, value) for name, value in found["environment"]),
             peaks=tuple(Peak(**peak) for peak in found["peaks"]),
-            workloads=tuple(
-                Workload(
-                    **{**workload, "shape": Shape(**workload["shape"]), "params": tuple(map(tuple, workload["params"]))}
-                )
-                for workload in found["workloads"]
-            ),
+            workloads=workloads,
             timings=tuple(Timing(**timing) for timing in found["timings"]),
             setups=tuple(SetUp(**setup) for setup in found["setups"]),
             costs=tuple(Cost(**cost) for cost in found.get("costs", ())),
+            choices=tuple(
+                Choice(**{**choice, "workload": work, "timings": tuple(Timing(**one) for one in choice["timings"])})
+                for choice, work in zip(choices, chosen, strict=True)
+            ),
+            footprints=tuple(
+                Footprint(**{**one, "params": tuple(map(tuple, one["params"]))}) for one in found.get("footprints", ())
+            ),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchFileUnreadable(path, str(error)) from error
