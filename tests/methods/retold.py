@@ -21,9 +21,9 @@ Truth: TypeAlias = NDArray[np.bool_]
 
 #: A whole prompt; a later chunk of two ragged ones, with groups of heads; a single query, all heads on the same keys.
 SIZES = (
-    Sizes(64, 64, q_heads=2, kv_heads=2, head_dim=8),
-    Sizes(37, 75, batch=2, q_heads=4, kv_heads=2, head_dim=8),
-    Sizes(1, 53, q_heads=4, kv_heads=1, head_dim=8),
+    Sizes(64, 64, q_heads=2, kv_heads=2, head_dim=16),
+    Sizes(37, 75, batch=2, q_heads=4, kv_heads=2, head_dim=16),
+    Sizes(1, 53, q_heads=4, kv_heads=1, head_dim=16),
 )
 
 

@@ -14,7 +14,7 @@ from tests.methods.retold import SIZES, Numbers, Sequence, Truth, agrees, best, 
 from tests.selectors.cases import Sizes
 
 ROWS, SINK, LOCAL = 16, 5, 9
-LENGTHS = (*SIZES, Sizes(110, 110, q_heads=2, kv_heads=1, head_dim=8))
+LENGTHS = (*SIZES, Sizes(110, 110, q_heads=2, kv_heads=1, head_dim=16))
 
 
 def middle(one: Sequence, row: int, local: int = LOCAL) -> range:
@@ -142,7 +142,7 @@ def gray_rank(vector: Numbers, planes: Numbers) -> int:
 @pytest.mark.parametrize("top", [3, 12])
 def test_hash_neighbours(sizes: Sizes, top: int) -> None:
     """The keys next to the middle of the queries' own buckets, in the order of buckets; planes are drawn once."""
-    drawn = Call(torch.empty(0), torch.empty(1, 1, 1, 8), 1.0, Geometry(1, None, None), True, {"bits": 3, "seed": 0}, {})
+    drawn = Call(torch.empty(0), torch.empty(1, 1, 1, 16), 1.0, Geometry(1, None, None), True, {"bits": 3, "seed": 0}, {})
     planes = lsh.directions(drawn).double().numpy()
 
     def told(one: Sequence) -> Truth:

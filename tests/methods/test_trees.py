@@ -12,7 +12,7 @@ from tests.methods.retold import SIZES, Numbers, Sequence, Truth, agrees, best, 
 from tests.selectors.cases import Sizes
 
 #: Lengths for three stages and for halves.
-LENGTHS = (*SIZES[1:], Sizes(150, 150, q_heads=2, kv_heads=1, head_dim=8))
+LENGTHS = (*SIZES[1:], Sizes(150, 150, q_heads=2, kv_heads=1, head_dim=16))
 SINK, WINDOW, ROWS, BLOCK = 8, 12, 16, 4
 
 

@@ -63,7 +63,7 @@ def test_as_published_it_takes_its_place_of_the_budget(length: int, vertical: in
         return seen(one, columns, distances, 64)
 
     pattern = attncc.Pattern.load("vertical_slash", vertical=vertical, slash=slash, minference_exact=1)
-    agrees(pattern, Sizes(length, length, q_heads=2, kv_heads=1, head_dim=8), told)
+    agrees(pattern, Sizes(length, length, q_heads=2, kv_heads=1, head_dim=16), told)
 
 
 def walked(distances: set[int], first: int, tile: int) -> set[int]:
