@@ -3,7 +3,8 @@
 A key's weight is its mean product with the rows at the next `local` positions, summed over the query heads that share
 it; of these positions, those before the first or after the last row of the call count as that row. The unit's
 `representatives` keys of largest weight speak for it (ties go to the smaller key): its score is their mean product
-with the rows of the row block. As in the source, the rows after a key are at hand: a pattern that sees the last
+with the rows of the row block. The units of the first `sink` keys and, where the choice is causal, of the `window` keys
+up to the last row alone score minus infinity. As in the source, the rows after a key are at hand: a pattern that sees the last
 `local` keys in any case chooses by what its rows may know.
 """
 
@@ -17,10 +18,10 @@ from torch.nn.functional import pad
 
 from attncc.ir.selection import OptionValue
 from attncc.selectors.every_key import products
-from attncc.selectors.row_blocks import averages, members, number, pieces, rows_each
+from attncc.selectors.row_blocks import averages, left_out, members, number, pieces, plain_left_out, rows_each
 from attncc.selectors.score import Call, Scores
 
-OPTIONS: Mapping[str, OptionValue | None] = {"representatives": 4, "local": 128}
+OPTIONS: Mapping[str, OptionValue | None] = {"representatives": 4, "local": 128, "sink": 0, "window": 0}
 
 
 def device(call: Call) -> Scores:
@@ -31,7 +32,8 @@ def device(call: Call) -> Scores:
 
     def scores(part: range) -> Tensor:
         blocks = pieces(part, batch * call.query.shape[1] * rows * head_dim)
-        return torch.cat([products(averages(call, piece, rows)[0].squeeze(3), speakers) for piece in blocks], 2)
+        found = torch.cat([products(averages(call, piece, rows)[0].squeeze(3), speakers) for piece in blocks], 2)
+        return found.masked_fill_(left_out(call, part, call.geometry.size), -torch.inf)
 
     return scores
 
@@ -57,6 +59,9 @@ def plain(call: Call) -> Scores:
                     keys = key[batch, kv_head, speakers(batch, kv_head, unit)]
                     for row, block in enumerate(part):
                         rows = [position - first for position in members(call, block)]
+                        if set(call.keys(unit)) <= plain_left_out(call, block):
+                            out[batch, kv_head * group : kv_head * group + group, row, unit] = -torch.inf
+                            continue
                         for head in range(kv_head * group, kv_head * group + group):
                             out[batch, head, row, unit] = (query[batch, head, rows] @ keys.T * call.scale).mean()
         return out

@@ -73,6 +73,23 @@ def plain_stop(call: Call, block: int) -> int:
     return max(0, members(call, block).stop) if call.causal else call.kv_len
 
 
+def left_out(call: Call, part: range, size: int) -> Tensor:
+    """What is seen in any case, in steps of `size` keys: bool [blocks, steps]. True where a step has no key but of the
+    first `sink` ones and, where the choice is causal, of those that the last row of the block sees within `window`."""
+    device = call.key.device
+    key = torch.arange(0, call.kv_len, size, device=device)
+    inside = ((key + size).clamp(max=call.kv_len) <= number(call, "sink")).expand(len(part), -1)
+    if not call.causal or not number(call, "window"):
+        return inside
+    return inside | (key >= stops(call, part, device)[:, None] - number(call, "window"))
+
+
+def plain_left_out(call: Call, block: int) -> set[int]:
+    """The keys that `left_out` leaves out, one by one."""
+    window = set(range(max(0, plain_stop(call, block) - number(call, "window")), call.kv_len))
+    return set(range(number(call, "sink"))) | (window if call.causal and number(call, "window") else set())
+
+
 def averages(call: Call, part: range, stride: int) -> tuple[Tensor, Tensor]:
     """(mean, present): means of each `stride` consecutive rows of a row block, as far as they exist, times the scale.
 

@@ -33,6 +33,7 @@ CASES: tuple[tuple[str, Mapping[str, OptionValue], Geometry], ...] = (
     *(("pooled", {"tail": tail}, geometry) for tail in ("count", "padded") for geometry in (BLOCKS, TOKENS, SHARED)),
     ("pooled", {"softmax": 1}, BLOCKS),
     ("pooled", {"softmax": 1}, SHARED),
+    *(("pooled", {"softmax": 1, "whole": 1}, geometry) for geometry in (BLOCKS, TOKENS, SHARED)),
     *(("chunk_mean", {"queries": how}, geometry) for how in ("mean", "max") for geometry in (BLOCKS, TOKENS, SHARED)),
     *((name, {}, geometry) for name in ("page_bound", "landmark_key") for geometry in (BLOCKS, TOKENS, ODD, SHARED)),
     *(("page_bound", {"parts": 4}, geometry) for geometry in (BLOCKS, TOKENS, ODD, SHARED)),
