@@ -103,3 +103,12 @@ def test_rows_do_not_spill() -> None:
     assert isinstance(found, Resources), found
     assert found.spill_bytes <= SPILLS
     assert "cp.async" in found.instructions
+
+
+def test_descriptors_are_made_only_where_rows_of_keys_follow_each_other() -> None:
+    """Lists name rows one by one."""
+    wanted = schedule(1, 64, "descriptor")
+    _, lists_only = made(grid(1, 64), HALF, wanted)
+    _, beside = made(retrieved(64), HALF, wanted)
+    assert "make_tensor_descriptor" not in lists_only.text
+    assert "make_tensor_descriptor" in beside.text
