@@ -81,7 +81,8 @@ def left_out(call: Call, part: range, size: int) -> Tensor:
     inside = ((key + size).clamp(max=call.kv_len) <= number(call, "sink")).expand(len(part), -1)
     if not call.causal or not number(call, "window"):
         return inside
-    return inside | (key >= stops(call, part, device)[:, None] - number(call, "window"))
+    near = stops(call, part, device)[:, None] - number(call, "window")
+    return inside | (key >= near) | (near <= number(call, "sink"))
 
 
 def plain_left_out(call: Call, block: int) -> set[int]:
