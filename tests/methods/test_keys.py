@@ -48,7 +48,11 @@ def representatives(one: Sequence, head: int, unit: int, size: int, count: int, 
         first, last = (min(max(q, one.positions[0]), one.positions[-1]) for q in (kv + 1, kv + local))
         weight[kv] = np.mean(
             [
-                sum(float(one.asked(other, q) @ one.held(other, kv)) for other in one.heads if other // one.group == head)
+                sum(
+                    float(one.asked(other, q) @ one.held(other, kv))
+                    for other in one.heads
+                    if other // one.group == head
+                )
                 for q in range(first, last + 1)
             ]
         )
@@ -142,7 +146,9 @@ def gray_rank(vector: Numbers, planes: Numbers) -> int:
 @pytest.mark.parametrize("top", [3, 12])
 def test_hash_neighbours(sizes: Sizes, top: int) -> None:
     """The keys next to the middle of the queries' own buckets, in the order of buckets; planes are drawn once."""
-    drawn = Call(torch.empty(0), torch.empty(1, 1, 1, 16), 1.0, Geometry(1, None, None), True, {"bits": 3, "seed": 0}, {})
+    drawn = Call(
+        torch.empty(0), torch.empty(1, 1, 1, 16), 1.0, Geometry(1, None, None), True, {"bits": 3, "seed": 0}, {}
+    )
     planes = lsh.directions(drawn).double().numpy()
 
     def told(one: Sequence) -> Truth:
