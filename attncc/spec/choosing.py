@@ -31,11 +31,13 @@ from attncc.spec.grammar import Scope
 from attncc.spec.origin import Origin
 from attncc.spec.parse import read_expression
 from attncc.spec.schema import ALWAYS_KEYS, INPUT_KEYS, KEEP_RULES, SELECT_KEYS
-from attncc.spec.tokens import quoted
+from attncc.spec.tokens import INT_LIMIT, quoted
 from attncc.spec.values import Values
 
 #: A share given by an integer parameter counts thousandths.
 THOUSANDTHS = 1000
+#: Keys that a rule of combination looks at together; kernels hold so many at a time.
+MOST_UNIT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Choosing:
             if option not in given:
                 self.values.fault(node, f"{name} needs its option {quoted(option)}, as in '{name}: {{{option}: ...}}'")
             elif kind == "int":
-                options.append((option, self._whole(given[option], 2)))
+                options.append((option, self._whole(given[option], 2, MOST_UNIT)))
             else:
                 options.append((option, self._input(given[option], inputs, "head")))
         return Combine(name, tuple(options))
@@ -209,13 +211,15 @@ class Choosing:
             self.values.fault(node, "an amount is a number, or an expression of numbers and params")
         return operand.reach.low if operand.reach is not None and operand.fixed else 1
 
-    def _whole(self, node: Node, least: int) -> int:
-        """An integer or an amount, `least` or more."""
+    def _whole(self, node: Node, least: int, most: int = INT_LIMIT - 1) -> int:
+        """An integer or an amount, `least` or more, at most `most`."""
         amount = self._amount(node)
         value = self.values.integer(node) if amount is None else amount
         if value < least:
             self.values.fault(node, f"this must be {least} or more, and it is {value}")
-        return max(value, least)
+        if value > most:
+            self.values.fault(node, f"this must be {most} or less, and it is {value}")
+        return min(max(value, least), most)
 
     def _share(self, node: Node) -> float:
         """A number, or an amount that counts thousandths."""
