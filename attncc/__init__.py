@@ -20,8 +20,8 @@ __version__ = version.VERSION
 
 HOME = {
     "Pattern": "attncc.pattern",
-    "attention": "attncc.pattern",
-    "reference": "attncc.pattern",
+    "attention": "attncc.functional",
+    "reference": "attncc.functional",
     "merge_states": "attncc.states",
     "tune": "attncc.tuning",
 }
@@ -31,7 +31,8 @@ _program = PurePath(*sys.argv[:1]).stem in ("attncc", "-m")
 
 if TYPE_CHECKING or not _program:
     try:
-        from attncc.pattern import Pattern, attention, reference
+        from attncc.functional import attention, reference
+        from attncc.pattern import Pattern
         from attncc.states import merge_states
         from attncc.tuning import tune
     except ModuleNotFoundError as missing:
