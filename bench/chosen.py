@@ -60,7 +60,8 @@ class Posed:
 def measure(group: Sequence[Case], threads: int, clock: Clock, rounds: int) -> list[Choice]:
     """The choices of cases of one shape and dtype."""
     torch.set_num_threads(threads)
-    torch.compiler.reset()
+    if any(case.peers for case in group):
+        torch.compiler.reset()
     posed = list(poses(group))
     calls: dict[str, Callable[[], object]] = {DENSE: posed[0].dense}
     errors: dict[str, float] = {}
