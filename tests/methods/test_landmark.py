@@ -16,7 +16,7 @@ from tests.ops.samples import distance
 from tests.selectors.cases import Sizes, tensors
 
 BLOCK = 8
-LENGTHS = (*SIZES, Sizes(1, 1, head_dim=16), Sizes(61, 61, batch=1, q_heads=2, kv_heads=1, head_dim=8))
+LENGTHS = (*SIZES, Sizes(1, 1, head_dim=16), Sizes(61, 61, batch=1, q_heads=2, kv_heads=1, head_dim=16))
 
 
 @dataclass(frozen=True, slots=True)
