@@ -4,8 +4,8 @@ A key's weight is its mean product with the rows at the next `local` positions, 
 it; of these positions, those before the first or after the last row of the call count as that row. The unit's
 `representatives` keys of largest weight speak for it (ties go to the smaller key): its score is their mean product
 with the rows of the row block. The units of the first `sink` keys and, where the choice is causal, of the `window` keys
-up to the last row alone score minus infinity. As in the source, the rows after a key are at hand: a pattern that sees the last
-`local` keys in any case chooses by what its rows may know.
+up to the last row alone score minus infinity. As in the source, the rows after a key are at hand: a pattern that sees
+the last `local` keys in any case chooses by what its rows may know.
 """
 
 from __future__ import annotations

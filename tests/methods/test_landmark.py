@@ -96,9 +96,7 @@ def test_retrieval_shares_one_out_among_what_is_retrieved(sizes: Sizes, rows: in
             for chunk, asked in one.blocks(rows).items():
                 first = chunk * rows // BLOCK
                 marks = {block: block * BLOCK + BLOCK - 1 for block in range(first)}
-                likes = {
-                    block: max(float(one.scores(head, q)[mark]) for q in asked) for block, mark in marks.items()
-                }
+                likes = {block: max(float(one.scores(head, q)[mark]) for q in asked) for block, mark in marks.items()}
                 for q in asked:
                     retrieved[head, q] = best(likes, top) | set(range(first, q // BLOCK))
         told = wanted(one, value[one.batch].double().numpy(), retrieved)

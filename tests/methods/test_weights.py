@@ -14,7 +14,8 @@ from tests.selectors.cases import Sizes, tensors
 @pytest.mark.parametrize("sizes", SIZES)
 def test_a_sink_takes_a_part_of_every_row(sizes: Sizes) -> None:
     query, key = tensors(sizes)
-    value, logit = torch.randn(key.shape, generator=torch.Generator().manual_seed(1)), torch.linspace(-3, 3, sizes.q_heads)
+    value = torch.randn(key.shape, generator=torch.Generator().manual_seed(1))
+    logit = torch.linspace(-3, 3, sizes.q_heads)
     pattern = attncc.Pattern.load("gpt_oss", window=9)
     out, lse = attncc.reference(query.double(), key.double(), value.double(), pattern, sink=logit, return_lse=True)
     close = attncc.attention(query, key, value, pattern, sink=logit)
