@@ -1,4 +1,4 @@
-"""Do the methods with a budget keep more of the attention of structured calls than chance, and no more than the best?"""
+"""Do methods with a budget keep more of the attention of structured calls than chance, and no more than the best?"""
 
 from __future__ import annotations
 
