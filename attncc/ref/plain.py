@@ -17,6 +17,9 @@ from attncc.ref.rows import Rows, blocks, by_head, scores, weights
 Leaves: TypeAlias = tuple[Tensor, Tensor, Tensor]
 Grads: TypeAlias = tuple[Tensor, Tensor | None]
 
+#: What operators leave out while their kernels run.
+AUTOGRAD = torch._C.DispatchKeySet(torch._C.DispatchKey.AutogradFunctionality)
+
 
 def forward(
     pattern: Pattern, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given = NOTHING
@@ -99,13 +102,19 @@ def _of_softmax(pattern: Pattern, rows: Rows, leaves: Leaves, grads: Grads, lse:
 
 def _by_autograd(pattern: Pattern, rows: Rows, leaves: Leaves, grads: Grads, scale: float, given: Given) -> Leaves:
     grad, grad_lse = grads
-    with torch.enable_grad():
+    with torch.enable_grad(), _recorded():
         queries, keys, values = (tensor.detach().requires_grad_() for tensor in leaves)
         out, lse = _attend(pattern, rows, (queries, keys, values), scale, given)
     outward = [(out, grad)] if grad_lse is None else [(out, grad), (lse, grad_lse)]
     results, above = [one for one, _ in outward], [one for _, one in outward]
     found = torch.autograd.grad(results, [queries, keys, values], above)
     return found[0], found[1], found[2]
+
+
+def _recorded() -> torch._C._ForceDispatchKeyGuard:
+    """Autograd on, within operators too: their kernels run below it, where nothing is recorded."""
+    include, exclude = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
+    return torch._C._ForceDispatchKeyGuard(include, exclude - AUTOGRAD)
 
 
 def _like(gradient: Tensor, leaf: Tensor) -> Tensor:

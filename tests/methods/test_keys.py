@@ -46,16 +46,9 @@ def representatives(one: Sequence, head: int, unit: int, size: int, count: int, 
     weight = {}
     for kv in range(unit * size, min(one.keys, unit * size + size)):
         first, last = (min(max(q, one.positions[0]), one.positions[-1]) for q in (kv + 1, kv + local))
-        weight[kv] = np.mean(
-            [
-                sum(
-                    float(one.asked(other, q) @ one.held(other, kv))
-                    for other in one.heads
-                    if other // one.group == head
-                )
-                for q in range(first, last + 1)
-            ]
-        )
+        sharing = range(head * one.group, head * one.group + one.group)
+        products = [float(one.scores(other, q)[kv]) for q in range(first, last + 1) for other in sharing]
+        weight[kv] = sum(products) / (last + 1 - first)
     return sorted(best(weight, count))
 
 
@@ -146,9 +139,8 @@ def gray_rank(vector: Numbers, planes: Numbers) -> int:
 @pytest.mark.parametrize("top", [3, 12])
 def test_hash_neighbours(sizes: Sizes, top: int) -> None:
     """The keys next to the middle of the queries' own buckets, in the order of buckets; planes are drawn once."""
-    drawn = Call(
-        torch.empty(0), torch.empty(1, 1, 1, 16), 1.0, Geometry(1, None, None), True, {"bits": 3, "seed": 0}, {}
-    )
+    options, one_key = {"bits": 3, "seed": 0}, torch.empty(1, 1, 1, 16)
+    drawn = Call(one_key, one_key, 1.0, Geometry(1, None, None), True, options, {})
     planes = lsh.directions(drawn).double().numpy()
 
     def told(one: Sequence) -> Truth:

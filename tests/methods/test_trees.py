@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def halved(one: Sequence, head: int, row: int, groups: int) -> set[int]:
         return max(float(one.asked(head, q) @ key) for q in sampled for key in held)
 
     edges = [begin + units * group // groups for group in range(groups + 1)]
-    left = [(low, high) for low, high in zip(edges, edges[1:], strict=False) if low < high]
+    left = [(low, high) for low, high in pairwise(edges) if low < high]
     while any(high - low > 1 for low, high in left):
         halves = [
             half
