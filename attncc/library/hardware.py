@@ -11,9 +11,9 @@ from typing import Final, cast, get_args
 from attncc.device import DeviceKind, DeviceModel
 
 KINDS: Final[tuple[DeviceKind, ...]] = get_args(DeviceKind)
-#: Kind, instruction set, cores or SMs, then whatever else tells two models apart, as in `cuda-sm_90-132-50M-80G`.
+#: Kind, instruction set, cores or SMs, then whatever else tells two models apart, as in `cuda-sm_90-132-50mib-80gb`.
 NAME: Final = re.compile(r"([a-z]+)-([a-z0-9_+.]+)-([0-9]+)((?:-[A-Za-z0-9_+.]+)*)", re.ASCII)
-#: Another instruction set is as far away as a thousand times the cores; another generation of it, by digits, half so.
+#: Another instruction set is as far away as a thousand times the cores.
 ANOTHER_ARCH: Final = 10.0
 
 
@@ -55,13 +55,8 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
 
 
 def _apart(size: str, other: str) -> float:
-    """Octaves between two sizes such as `50M` and `80G`; a word that is no size counts one if it differs."""
-    ours, theirs = _number(size), _number(other)
+    """Octaves between two sizes such as `50mib` and `60mib`; a word that is no size counts one if it differs."""
+    ours, theirs = re.match(r"0*[1-9][0-9]*", size), re.match(r"0*[1-9][0-9]*", other)
     if ours is None or theirs is None:
         return float(size != other)
-    return abs(math.log2(ours / theirs))
-
-
-def _number(size: str) -> float | None:
-    found = re.fullmatch(r"([0-9]*[1-9][0-9]*)([KMGT]?)", size)
-    return float(found[1]) * 1024.0 ** " KMGT".index(found[2] or " ") if found else None
+    return abs(math.log2(int(ours[0]) / int(theirs[0])))
