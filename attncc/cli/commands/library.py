@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -200,7 +201,7 @@ def _named(key: KernelKey, which: str) -> bool:
 
 def _entries(place: str) -> tuple[LibraryEntry, ...]:
     if place == "-":
-        return read_json(click.get_text_stream("stdin").read(), "standard input")
+        return read_json(sys.stdin.read(), "standard input")
     return files.read(place).entries()
 
 
