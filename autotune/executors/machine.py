@@ -15,6 +15,7 @@ from attncc.autotune.isolate import Isolated
 from attncc.autotune.job import Job
 from attncc.autotune.request import Answer, Request
 from attncc.codegen.kernel import KernelSource
+from attncc.device import host
 
 #: Names and contents of what a compiler made, to be put into the cache of the machine that measures.
 Built: TypeAlias = Mapping[str, bytes]
@@ -45,9 +46,9 @@ class Machine:
     _asked: Asked | None = None
     _open: list[AbstractContextManager[Asked]] = field(default_factory=list)
 
-    def toolchain(self, job: Job) -> str:
-        """What kernels would be built with on this machine."""
-        return job.backend.toolchain(job.device)
+    def environment(self, job: Job) -> tuple[str, str]:
+        """The hardware of this machine, and what kernels would be built with."""
+        return _hardware(job), job.backend.toolchain(job.device)
 
     def take(self, job: Job) -> None:
         """Begins with a job, and ends with the one before."""
@@ -66,6 +67,20 @@ class Machine:
         assert self._asked is not None, "a machine is asked about a job that it has taken"
         keep(built)
         return self._asked.ask(request, seconds), self._asked.generation
+
+
+def _hardware(job: Job) -> str:
+    """As the machine finds it; recorded devices are wherever their records are."""
+    if not job.device.present or not job.writer.startswith("attncc."):
+        return job.device.hardware
+    if job.device.kind == "cpu":
+        return host().hardware
+    # Only where kernels run.
+    import torch
+
+    from attncc.calls import model_of
+
+    return model_of(torch.device("cuda")).hardware
 
 
 def keep(built: Built) -> None:

@@ -101,9 +101,9 @@ class OnRay:
             ray.kill(handle)
 
     def _begin(self, job: Job, handle: Handle) -> None:
-        theirs, ours = _told(handle.toolchain.remote(job), TRAVEL_SECONDS), job.key().toolchain
+        theirs, ours = _told(handle.environment.remote(job), TRAVEL_SECONDS), (job.device.hardware, job.key().toolchain)
         if theirs != ours:
-            raise WorkerLost(f"a machine of the cluster builds with {theirs}, this one with {ours}")
+            raise WorkerLost(f"a machine of the cluster has {theirs}, this one {ours}")
         _told(handle.take.remote(job), TRAVEL_SECONDS)
 
     def _of(self, node: dict[str, object]) -> list[Handle]:

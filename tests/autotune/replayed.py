@@ -64,7 +64,7 @@ class Replayed:
             case Sample(schedule):
                 time.sleep(self.seconds)
                 with self.log.open("a", encoding="utf-8") as log:
-                    log.write(f"{schedule}\n")
+                    log.write(f"{self.job.shape.q_len}: {schedule}\n")
                 return LANDSCAPE.micros(schedule)
             case _:
                 raise AssertionError(f"{request} is for hardware that is absent")
