@@ -12,10 +12,14 @@ from attncc import passes, settings
 from attncc.codegen.backend import Backend, backends
 from attncc.codegen.kernel import CompiledKernel, KernelSource, Phase
 from attncc.device import DeviceKind, DeviceModel
-from attncc.errors import AttnccError
+from attncc.errors import AttnccError, NotLocked
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Schedule, SearchSpace, Shape
+from attncc.library.files import shipped
+from attncc.library.find import Found, Place, serving
 from attncc.library.key import KernelKey, key_for, space_digest
+from attncc.library.lock import call_of, locked
+from attncc.library.lock import check as check_lock
 from attncc.library.store import KernelLibrary
 
 #: The backend that writes kernels for each kind of device.
@@ -46,7 +50,8 @@ def kernel(
     """The kernel for calls like `shape`, compiled at the first request and shared by all that need the same source.
 
     Without a `schedule`, the one tuned for this class of shapes is taken from the library (at `library`, else the
-    user's own); if there is none, the built-in one. Raises NoCompiler and CompilationFailed.
+    user's own), else from what comes with attncc, else from the nearest class; if there is none, the built-in one.
+    Where a lock file is set, it is the only source. Raises NoCompiler, CompilationFailed, NotLocked, LockOutdated.
     """
     phase = backend_of(device).phase(shape, pattern.grain())
     with _building:
@@ -98,28 +103,47 @@ _schedules: dict[tuple[KernelKey, Path], Schedule] = {}
 
 
 def _chosen(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceModel, library: Path) -> Schedule:
-    wanted = key(pattern, operands, shape, device)
-    if (wanted, library) not in _schedules:
-        space, _ = _environment(operands, wanted.phase, device, pattern.grain())
-        tuned = _tuned(wanted, library)
-        # Choices become source: what the knobs do not offer is not for us to compile, whoever stored it.
-        _schedules[wanted, library] = (
-            tuned if tuned and tuned in space.schedules() else built_in(pattern, operands, wanted.phase, device)
-        )
-    return _schedules[wanted, library]
+    wanted, place = key(pattern, operands, shape, device), settings.lock_path() or library
+    if (wanted, place) not in _schedules:
+        space = space_of(pattern, operands, wanted.phase, device)
+        lock = settings.lock_path()
+        if lock is not None:
+            _schedules[wanted, place] = _locked(lock, wanted, pattern, operands, space)
+        else:
+            found = chosen(wanted, library)
+            # Choices become source: what the knobs do not offer is not for us to compile, whoever stored it.
+            fits = found is not None and space.holds(found.entry.schedule)
+            built = found.entry.schedule if found and fits else built_in(pattern, operands, wanted.phase, device)
+            _schedules[wanted, place] = built
+    return _schedules[wanted, place]
 
 
-def _tuned(wanted: KernelKey, library: Path) -> Schedule | None:
-    # A call must not fail because of what an earlier session stored, and must not hide that it was stored in vain.
+def chosen(wanted: KernelKey, library: Path) -> Found | None:
+    """The entry that serves calls of this key: of the library, else of what comes with attncc. A library that cannot
+    be read is said and passed over."""
+    places: list[Place] = [shipped(wanted.hardware)]
     if not library.exists():
-        return None
+        return serving(wanted, places)
+    # A call must not fail because of what an earlier session stored, and must not hide that it was stored in vain.
     try:
         with KernelLibrary(library) as store:
-            entry = store.decision(wanted)
+            return serving(wanted, [store, *places])
     except AttnccError as error:
         warnings.warn(f"tuned schedules are not used: {error}", stacklevel=2)
-        return None
-    return entry.schedule if entry else None
+        return serving(wanted, places)
+
+
+def _locked(lock: Path, wanted: KernelKey, pattern: Pattern, operands: Operands, space: SearchSpace) -> Schedule:
+    entry = locked(lock, wanted)
+    if not space.holds(entry.schedule):
+        raise NotLocked(lock, call_of(wanted), "its schedule is not one of this attncc")
+    check_lock(lock, entry, source(pattern, operands, wanted.phase, entry.schedule, wanted.backend).digest())
+    return entry.schedule
+
+
+def space_of(pattern: Pattern, operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
+    """The schedules of such calls."""
+    return _environment(operands, phase, device, pattern.grain())[0]
 
 
 @cache

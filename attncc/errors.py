@@ -171,6 +171,39 @@ class ImportRefused(AttnccError):
         super().__init__(f"{where}: {reason}; nothing was imported: export the library again where it was made")
 
 
+class PlaceUnusable(AttnccError):
+    """Decisions cannot be read from, or written to, a file, folder or URL."""
+
+    exit_status = 1
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place} cannot be used: {reason}")
+
+
+class NotLocked(AttnccError):
+    """The lock file has no schedule for a call, and nothing may be chosen that it does not name."""
+
+    exit_status = 1
+
+    def __init__(self, lock: Path, call: str, reason: str) -> None:
+        super().__init__(
+            f"{lock} has no schedule for {call} ({reason}); tune it and write the lock again with `attncc library "
+            "lock`, or unset $ATTNCC_LOCK to choose freely"
+        )
+
+
+class LockOutdated(AttnccError):
+    """The lock file names a schedule whose kernel is no longer the one that was locked."""
+
+    exit_status = 1
+
+    def __init__(self, lock: Path, call: str, reason: str) -> None:
+        super().__init__(
+            f"{lock} does not hold for {call}: {reason}; use the attncc it was written with, or tune again and write "
+            "it again with `attncc library lock`"
+        )
+
+
 class BenchFileUnreadable(AttnccError):
     """A file that should hold the results of a bench run does not."""
 

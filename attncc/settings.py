@@ -10,13 +10,19 @@ import platformdirs
 
 from attncc.errors import DirectoryUnusable, NoUserDirectory, UnsafeDirectory
 
-LIBRARY_VARIABLE, CACHE_VARIABLE = "ATTNCC_LIBRARY", "ATTNCC_CACHE"
+LIBRARY_VARIABLE, CACHE_VARIABLE, LOCK_VARIABLE = "ATTNCC_LIBRARY", "ATTNCC_CACHE", "ATTNCC_LOCK"
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def library_path() -> Path:
     """The directory of the kernel library: $ATTNCC_LIBRARY, else `library` in the user's cache. May not exist yet."""
     return _chosen(LIBRARY_VARIABLE, "library")
+
+
+def lock_path() -> Path | None:
+    """The lock file: $ATTNCC_LOCK. Where it is set, only the schedules in that file are used."""
+    chosen = os.environ.get(LOCK_VARIABLE)
+    return Path(chosen).expanduser().absolute() if chosen else None
 
 
 def cache_dir() -> Path:

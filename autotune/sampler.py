@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from attncc.autotune.isolate import Isolated
-from attncc.autotune.request import Prepare, Sample
+from attncc.autotune.job import Job
+from attncc.autotune.request import Answer, Prepare, Request, Sample
 from attncc.codegen.kernel import KernelSource
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure
@@ -32,11 +32,20 @@ class Sampler(Protocol):
         ...
 
 
+class Elsewhere(Protocol):
+    """Another process with a job: an Isolated, or a machine of a cluster. `generation` changes when it is lost."""
+
+    job: Job
+    generation: int
+
+    def ask(self, request: Request, seconds: float) -> Answer: ...
+
+
 @dataclass(slots=True)
 class IsolatedSampler:
-    """The Sampler of this machine: kernels are built, verified and timed in another process."""
+    """The Sampler of another process: kernels are built, verified and timed there."""
 
-    isolated: Isolated
+    isolated: Elsewhere
     prepare_seconds: float = PREPARE_SECONDS
     sample_seconds: float = SAMPLE_SECONDS
     _sources: dict[Schedule, KernelSource] = field(default_factory=dict)

@@ -15,7 +15,13 @@ from attncc.errors import AttnccError
 from attncc.version import VERSION
 
 #: Packages that only some commands need, and how to get them.
-OPTIONAL = {"matplotlib": "pip install 'attncc[report]'", "torch": "pip install torch", "triton": "pip install triton"}
+OPTIONAL = {
+    "fsspec": "pip install 'attncc[sync]'",
+    "matplotlib": "pip install 'attncc[report]'",
+    "ray": "pip install 'attncc[ray]'",
+    "torch": "pip install torch",
+    "triton": "pip install triton",
+}
 
 DONE, FAILED, WRONG, STOPPED = 0, 1, 2, 130
 

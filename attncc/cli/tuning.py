@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from attncc.autotune.budget import Budget
+from attncc.autotune.fleet import Fleet
+from attncc.autotune.job import Job, writer_for
 from attncc.autotune.predict import CANDIDATES, predict
 from attncc.autotune.progress import Progress
 from attncc.autotune.session import TuneResult
@@ -20,6 +22,7 @@ from attncc.errors import AttnccError
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands, Shape
 from attncc.library.entry import LibraryEntry
+from attncc.library.lock import check, locked
 from attncc.library.store import KernelLibrary
 
 DONE, FAILED, STOPPED = 0, 1, 130
@@ -58,6 +61,34 @@ class Tuning:
             return tune(*work, library=library, budget=budget, strategy=self.strategy, progress=progress)
 
         return self._each(decide)
+
+    def measure_on_ray(self, place: str) -> int:
+        """Tunes on the machines of a Ray cluster that have the device of this one; returns the exit status."""
+        from attncc.autotune.executors.ray import OnRay, connect
+
+        device, budget = present(place), self.budget or Budget(seconds=DEFAULT_SECONDS)
+        jobs = [Job(call.pattern, call.operands, call.shape, device, writer_for(device)) for call in self.calls]
+        connect()
+        executor = OnRay(device.kind)
+        status = DONE
+        for result in Fleet(executor, self.library_path, budget, self.strategy).tune(jobs):
+            if isinstance(result, AttnccError):
+                click.echo(f"attncc: {result}", err=True)
+                status = FAILED
+            else:
+                self.done.append(result.entry)
+        executor.close()
+        return status
+
+    def look_up(self, target: str | None, place: str, lock: Path) -> None:
+        """Finds every call in the lock file, whose kernels must be those that are generated now. Raises NotLocked and
+        LockOutdated."""
+        device = named(target) if target else present(place)
+        for call in self.calls:
+            job = Job(call.pattern, call.operands, call.shape, device, writer_for(device))
+            entry = locked(lock, job.key())
+            check(lock, entry, job.source(entry.schedule).digest())
+            self.done.append(entry)
 
     def predict(self, target: str) -> int:
         """Cross-compiles and ranks by model for hardware that need not be here; returns the exit status."""

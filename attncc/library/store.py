@@ -58,7 +58,7 @@ class KernelLibrary:
     def entries(self) -> tuple[LibraryEntry, ...]:
         """Every decision, ordered by pattern, dtype, head_dim, shape class and key."""
         entries = [self._entry(str(record)) for (record,) in self._read("SELECT record FROM decision")]
-        return tuple(sorted(entries, key=_order))
+        return tuple(sorted(entries, key=order))
 
     def kernel_keys(self) -> tuple[KernelKey, ...]:
         """Every key that has a decision or a trial."""
@@ -161,6 +161,7 @@ def _trial(row: tuple[object, ...]) -> Trial:
     return Trial(read_schedule(str(schedule)), str(source), outcome)
 
 
-def _order(entry: LibraryEntry) -> tuple[str | int, ...]:
+def order(entry: LibraryEntry) -> tuple[str | int, ...]:
+    """The place of an entry among others: pattern, dtype, head_dim, shape class, key."""
     key = entry.key
     return key.pattern, key.dtype, key.head_dim, key.shape_class, key.digest()

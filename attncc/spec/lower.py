@@ -24,8 +24,8 @@ def lower(spec: PatternSpec, overrides: Mapping[str, object] | None = None) -> P
     bound = bind(spec, values)
     if bound.faults:
         raise PatternFileError([spec.origin.diagnostic(fault) for fault in bound.faults])
-    words, params = (spec.name, spec.about, spec.source), tuple(values.items())
-    return Pattern(*words, params, bound.mask, spec.score, bound.combine, bound.inputs, bound.selections)
+    words, params, text = (spec.name, spec.about, spec.source), tuple(values.items()), spec.origin.text
+    return Pattern(*words, params, bound.mask, spec.score, bound.combine, bound.inputs, bound.selections, text)
 
 
 def _value(spec: PatternSpec, param: ParamSpec, given: object) -> int:

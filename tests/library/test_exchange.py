@@ -11,11 +11,25 @@ import pytest
 
 from attncc.errors import ImportRefused
 from attncc.library.entry import LibraryEntry
-from attncc.library.exchange import Taken, better_founded, export_json, import_json, merge
+from attncc.library.exchange import (
+    Difference,
+    Taken,
+    better_founded,
+    by_hardware,
+    differences,
+    export_json,
+    merge,
+    read_json,
+    take,
+)
 from attncc.library.store import KernelLibrary
 from tests.library.samples import CRASH, ENTRY, KEY, OTHER_KEY, trial
 
 OTHER = replace(ENTRY, key=OTHER_KEY)
+
+
+def anything(entry: LibraryEntry) -> None:
+    """Refuses nothing: the samples are no real kernels."""
 
 
 @pytest.fixture
@@ -36,21 +50,21 @@ def theirs(tmp_path: Path) -> Iterator[KernelLibrary]:
 
 def test_merge_takes_what_is_missing_once(ours: KernelLibrary, theirs: KernelLibrary) -> None:
     ours.add_trial(KEY, trial(64))
-    assert merge(ours, theirs) == Taken(decisions=2, trials=1)
-    assert merge(ours, theirs) == Taken(decisions=0, trials=0)
+    assert merge(ours, theirs, anything) == Taken(decisions=2, trials=1)
+    assert merge(ours, theirs, anything) == Taken(decisions=0, trials=0)
     assert ours.entries() == theirs.entries()
     assert ours.trials(OTHER_KEY) == (CRASH,)
 
 
 def test_export_and_import_are_inverse(ours: KernelLibrary, theirs: KernelLibrary) -> None:
-    text = export_json(theirs)
-    assert import_json(ours, text, "theirs.json") == Taken(decisions=2, trials=0)
+    text = export_json(theirs.entries())
+    assert take(ours, read_json(text, "theirs.json"), anything) == Taken(decisions=2, trials=0)
     assert ours.entries() == theirs.entries()
-    assert export_json(ours) == text
+    assert export_json(ours.entries()) == text
 
 
 def test_export_has_a_line_for_each_decision(theirs: KernelLibrary) -> None:
-    first, *decisions, last = export_json(theirs).splitlines()
+    first, *decisions, last = export_json(theirs.entries()).splitlines()
     assert first == '{"attncc_library":1,"decisions":['
     assert [json.loads(line.rstrip(","))["key"]["dtype"] for line in decisions] == ["bfloat16", "float32"]
     assert last == "]}"
@@ -70,11 +84,36 @@ def test_export_has_a_line_for_each_decision(theirs: KernelLibrary) -> None:
 def test_a_changed_export_is_refused_whole(
     ours: KernelLibrary, theirs: KernelLibrary, found: str, made: str, reason: str
 ) -> None:
-    text = export_json(theirs)
+    text = export_json(theirs.entries())
     assert found in text
     with pytest.raises(ImportRefused, match=f"theirs.json: .*{reason}.*nothing was imported"):
-        import_json(ours, text.replace(found, made), "theirs.json")
+        take(ours, read_json(text.replace(found, made), "theirs.json"), anything)
     assert ours.entries() == ()
+
+
+def test_what_is_refused_is_named_and_the_rest_taken(ours: KernelLibrary, theirs: KernelLibrary) -> None:
+    taken = take(ours, theirs.entries(), lambda entry: "not here" if entry == OTHER else None)
+    assert (taken.decisions, ours.entries()) == (1, (ENTRY,))
+    (refused,) = taken.refused
+    assert str(refused).startswith("a_shape float32 h32 q4096 kv4096 on cpu-avx512-2")
+    assert str(refused).endswith(": not here")
+
+
+def test_each_hardware_has_a_text_of_its_own() -> None:
+    elsewhere = replace(ENTRY, key=replace(KEY, hardware="cuda-sm_90-132-50mib-80gb"))
+    texts = by_hardware([elsewhere, ENTRY, OTHER])
+    assert {name: len(read_json(text, name)) for name, text in texts.items()} == {
+        "cpu-avx512-2": 2,
+        "cuda-sm_90-132-50mib-80gb": 1,
+    }
+
+
+def test_differences_are_other_schedules_and_missing_entries(ours: KernelLibrary, theirs: KernelLibrary) -> None:
+    mine = replace(ENTRY, schedule=ENTRY.schedule.replace("block_m", 32))
+    ours.put(mine)
+    assert differences(ours, theirs) == (Difference(mine, ENTRY), Difference(None, OTHER))
+    ours.put(replace(ENTRY, micros=1.0))
+    assert differences(ours, theirs) == (Difference(None, OTHER),)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from attncc import settings
 from attncc.autotune import strategies
 from attncc.autotune.budget import Budget
 from attncc.cli import output
@@ -62,6 +63,23 @@ class BudgetParam(click.ParamType[Budget]):
     "--budget", type=BudgetParam(), help="For each pattern and shape; default 60 s, or 24trials with --target."
 )
 @click.option("--strategy", type=click.Choice(strategies.names()), default="descent", show_default=True)
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Time on this machine, or on all machines of a Ray cluster that are like this one.",
+)
+@click.option(
+    "--frozen", is_flag=True, help="Decide nothing anew: show what the lock file says, fail where it does not."
+)
+@click.option(
+    "--lock",
+    "lock_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=lambda: settings.lock_path(),
+    help="The lock file for --frozen; default $ATTNCC_LOCK, else attncc.lock.",
+)
 @library_option
 @settings_option
 @json_option
@@ -73,6 +91,9 @@ def command(
     dtype: DType,
     budget: Budget | None,
     strategy: str,
+    executor: str,
+    frozen: bool,
+    lock_file: Path | None,
     library_path: Path,
     overrides: tuple[tuple[str, int], ...],
     as_json: bool,
@@ -84,10 +105,16 @@ def command(
     patterns = list(_patterns(names, dict(overrides)))
     calls = [Call(pattern, shape, dtype) for pattern in patterns for shape in shapes]
     tuning = Tuning(calls, library_path, budget, strategy)
-    status = tuning.predict(target) if target else tuning.measure(place)
+    if frozen:
+        tuning.look_up(target, place, lock_file or Path("attncc.lock"))
+        status = 0
+    elif target:
+        status = tuning.predict(target)
+    else:
+        status = tuning.measure_on_ray(place) if executor == "ray" else tuning.measure(place)
     if as_json or tuning.done:
         output.table([_row(entry) for entry in tuning.done], as_json)
-    if not as_json and tuning.done:
+    if not as_json and not frozen and tuning.done:
         if target:
             click.echo("\npredicted: cross-compiled and ranked by a model of the hardware, never run there")
         click.echo(f"\nkept in {library_path}; attncc report writes tables and plots")
