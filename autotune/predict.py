@@ -28,6 +28,7 @@ from attncc.library.store import KernelLibrary
 #: Cross-compiled at most, in the order of the model: it ranks well enough that the best is among so many.
 CANDIDATES: Final = Budget(trials=24)
 INSPECT_SECONDS: Final = 60.0
+SPILL_BYTES: Final = 64
 
 
 class Inspector(Protocol):

@@ -1,6 +1,6 @@
 """Cross-compiles a sample of schedules, legal or not, and writes down what became of each: what the filter is judged by.
 
-python -m tests.autotune.record_compilations 10
+python -m tests.autotune.record_compilations 10 0 compilations
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from attncc.device import DeviceModel, named
 from attncc.ir.schedule import DType, Operands, Schedule
 from attncc.spec import load, lower
 
-FILE: Final = Path(__file__).parent / "recorded" / "compilations.jsonl"
+FOLDER: Final = Path(__file__).parent / "recorded"
 ARCHES: Final = ("sm_80", "sm_90", "sm_100")
 OPERANDS: Final[tuple[tuple[DType, int, float], ...]] = (
     ("bfloat16", 64, 1.0),
@@ -41,19 +41,19 @@ SECONDS: Final = 150.0
 Drawn: TypeAlias = tuple[str, DeviceModel, Operands, Schedule]
 
 
-def main(each: str) -> None:
+def main(each: str, seed: str, name: str) -> None:
     """Appends a line for every compilation: pattern, arch, dtype, head_dim, schedule, outcome, seconds of CPU time."""
-    with FILE.open("a", encoding="utf-8") as file:
-        for pattern, device, operands, schedule in drawn(int(each)):
+    with (FOLDER / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+        for pattern, device, operands, schedule in drawn(int(each), int(seed)):
             outcome, seconds = compiled(source(pattern, operands, schedule), device)
             choices = [value for _, value in schedule.choices]
             row = [pattern, device.arch, operands.dtype, operands.head_dim, choices, outcome, round(seconds, 2)]
             print(json.dumps(row), file=file, flush=True)
 
 
-def drawn(each: int) -> Iterator[Drawn]:
+def drawn(each: int, seed: int) -> Iterator[Drawn]:
     """About `each` schedules for every arch, dtype and head_dim, in an order that may be stopped anywhere."""
-    rng, found = random.Random(0), []
+    rng, found = random.Random(seed), []
     for arch, (dtype, head_dim, share) in itertools.product(ARCHES, OPERANDS):
         operands, device = Operands(dtype, head_dim), named(arch)
         schedules = list(product(operands, device))
