@@ -41,8 +41,8 @@ class _Taken:
 
 
 def counts(plan: TilePlan, shape: Shape, given: Given | None = None, step: int | None = None) -> Counts:
-    """The steps of a call, of `step` keys (None: of block_n); memory grows with the number of query tiles, not with that
-    of the keys visited.
+    """The steps of a call, of `step` keys (None: of block_n); memory grows with the number of query tiles, not with
+    that of the keys visited.
 
     They are exact, except that without the lists of the call (`given`) those of the plan are as long as is expected.
     """
@@ -98,7 +98,7 @@ class _Walk:
         return so_far
 
     def run(self, run: Run, keys: Ints, so_far: _Taken) -> _Taken:
-        """A full run takes whole steps; what is less than a step is a masked one, or goes into the run that it joins."""
+        """A full run takes whole steps; less than a step is a masked one, or goes into the run that it joins."""
         masked, rest = keys * 0, so_far.rest
         full = keys // self.step if run.mask is None and run.only == TRUE else masked
         tail = keys - full * self.step

@@ -37,8 +37,9 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One model. `matrix_flops` are operations per cycle and unit of dense 16-bit products with float32 sums, `gigahertz`
-    the clock that the peak is stated for, bandwidths of memory and of the cache before it in gigabytes a second."""
+    """One model. `matrix_flops` are operations per cycle and unit of dense 16-bit products with float32 sums,
+    `gigahertz` the clock that the peak is stated for; bandwidths of memory and of the cache before it are in gigabytes
+    a second."""
 
     matrix_flops: int
     gigahertz: float
@@ -83,7 +84,9 @@ BOARDS: Final[Mapping[str, Board]] = {
     "GH200": Board(4096, 1.83, 4000, 9400, 60, "data sheet of GH200 with HBM3, 990 TFLOPS; cache as H100"),
     "B200": Board(8192, 1.86, 8000, 11000, 126, "data sheet of B200, 2250 TFLOPS; cache bandwidth assumed"),
     "RTX5090": Board(512, 2.41, 1792, 16400, 96, "RTX Blackwell whitepaper, 209.5 TFLOPS; cache bandwidth assumed"),
-    "MI300X": Board(2048, 2.1, 5300, 17200, 256, "data sheet of MI300X, 1307 TFLOPS; CDNA 3 whitepaper: Infinity Cache"),
+    "MI300X": Board(
+        2048, 2.1, 5300, 17200, 256, "data sheet of MI300X, 1307 TFLOPS; CDNA 3 whitepaper: Infinity Cache"
+    ),
 }
 
 #: Whose figures stand for an architecture that has none of its own.

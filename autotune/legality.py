@@ -22,6 +22,9 @@ Products: TypeAlias = Literal["mma", "wgmma", "tcgen05", "multiply-add"]
 FROM_SHARED: Final[Mapping[str, Products]] = {"sm_90": "wgmma", "sm_100": "tcgen05"}
 FROM_SHARED_ROWS: Final = 64
 
+#: A kernel that spills more is not worth a time: bytes of a thread that are stored to spilled registers.
+SPILL_BYTES: Final = 64
+
 #: Loops that every kernel has; those of a plan with more of them keep more alive.
 USUAL_LOOPS: Final = 2
 

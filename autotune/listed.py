@@ -30,13 +30,16 @@ DOCUMENTS: Final = 8
 def keys(
     pattern: Pattern, one: List, given: Given | None, shape: Shape, values: Mapping[str, Ints], ends: tuple[Ints, Ints]
 ) -> Ints:
-    """Keys from the first to before the second of `ends` that lie in each tile's row of a list: [batch, q_heads, tiles],
-    or what broadcasts to it; `values` are those of the tiles."""
+    """Keys from the first to before the second of `ends` that lie in each tile's row of a list: [batch, q_heads,
+    tiles], or what broadcasts to it; `values` are those of the tiles."""
     first, stop = ends
     if given is not None:
-        return _counted(given.lists[one.name], one.geometry, shape, values, np.stack(_whole(first, stop, shape, values)))
+        return _counted(
+            given.lists[one.name], one.geometry, shape, values, np.stack(_whole(first, stop, shape, values))
+        )
     share = expected(pattern, one, values)
-    return np.rint(share * np.maximum(0, stop - first)).astype(np.int64)
+    found: Ints = np.rint(share * np.maximum(0, stop - first)).astype(np.int64)
+    return found
 
 
 def expected(pattern: Pattern, one: List, values: Mapping[str, Ints]) -> Floats:
@@ -52,14 +55,16 @@ def expected(pattern: Pattern, one: List, values: Mapping[str, Ints]) -> Floats:
 
 
 def _taken(chosen: Selection, units: Ints) -> Floats:
-    """The units that a rule takes of so many; chosen distances lie together, so that widening adds to their ends only."""
+    """The units that a rule takes of so many; chosen distances lie together, and widening adds to their ends only."""
     match chosen.rule:
         case Top(int(count)):
             return np.asarray(count + chosen.widen - 1, np.float64)
         case Mass(_, least, most):
-            return np.clip(SHARE * units, least, most)
+            taken: Floats = np.minimum(np.maximum(SHARE * units, least), np.inf if most is None else float(most))
+            return taken
         case Top() | Above():
-            return SHARE * units
+            share: Floats = SHARE * units
+            return share
 
 
 def _whole(first: Ints, stop: Ints, shape: Shape, values: Mapping[str, Ints]) -> tuple[Ints, Ints]:

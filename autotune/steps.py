@@ -52,9 +52,12 @@ class Call:
 
     def spread(self, each: npt.NDArray[np.generic]) -> Floats:
         """A number for each query tile as one for each program, in the order in which programs start: the last tile
-        first, since it is often the longest."""
-        heads = np.broadcast_to(each, (self.shape.batch, self.shape.q_heads, each.shape[2]))
-        return heads[:, :, ::-1].ravel().astype(np.float64)
+        first, since it is often the longest. A program of single positions takes all heads that share their keys, if
+        those visit the same ones."""
+        alike = each.shape[1] == 1 and self.schedule.number("BLOCK_M") == 1
+        heads = self.shape.kv_heads * -(-self.shape.group // LEAST_ROWS) if alike else self.shape.q_heads
+        full = np.broadcast_to(each, (self.shape.batch, heads, each.shape[2]))
+        return full[:, :, ::-1].ravel().astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)

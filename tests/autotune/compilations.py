@@ -11,8 +11,7 @@ from typing import Final
 
 from attncc import passes
 from attncc.autotune.gpus import figures
-from attncc.autotune.legality import doomed
-from attncc.autotune.predict import SPILL_BYTES
+from attncc.autotune.legality import SPILL_BYTES, doomed
 from attncc.codegen import triton
 from attncc.device import DeviceModel, named
 from attncc.ir.schedule import Operands, Schedule

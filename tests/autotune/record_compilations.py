@@ -1,4 +1,4 @@
-"""Cross-compiles a sample of schedules, legal or not, and writes down what became of each: what the filter is judged by.
+"""Cross-compiles a sample of schedules, legal or not, and writes down what became of each, to judge the filter by.
 
 python -m tests.autotune.record_compilations 10 0 compilations
 """
