@@ -6,6 +6,7 @@ was measured with another pattern, its own factor, carried over.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -64,9 +65,7 @@ class Forecast:
         """Microseconds of a call, for a kernel that uses so much (None: as much as may be thought before it is
         compiled). On a CPU only their order means something until another pattern was measured."""
         modelled = self.estimate(schedule, used).micros if self.job.device.kind != "cpu" else self._on_cores(schedule)
-        if schedule in self.factors or not self.factors:
-            return modelled * self.factors.get(schedule, 1.0)
-        return modelled * float(np.median(list(self.factors.values())))
+        return modelled * self._factor(schedule)
 
     def estimate(self, schedule: Schedule, used: Used | None = None) -> Estimate:
         """The parts and limits of the time on a GPU."""
@@ -93,12 +92,27 @@ class Forecast:
             self._counts[plan.tiling] = counts(plan, self.job.shape, self.given)
         return self._counts[plan.tiling]
 
+    def _factor(self, schedule: Schedule) -> float:
+        """Its own factor, or that of the schedule most like it that has one."""
+        if not self.factors or schedule in self.factors:
+            return self.factors.get(schedule, 1.0)
+        return self.factors[min(self.factors, key=lambda other: _unlike(schedule, other))]
+
     def _on_cores(self, schedule: Schedule) -> float:
         """Scores that are computed, over the cores; query tiles are handed out in order."""
         plan, shape = self.plan(schedule), self.job.shape
         keys = self.counts(schedule).keys
         scores = np.broadcast_to(keys, (shape.batch, shape.q_heads, keys.shape[2])).ravel() * plan.tiling.block_m
         return makespan(scores.astype(np.float64), self.job.device.units) * SCORE_NANOS / 1e3
+
+
+def _unlike(one: Schedule, other: Schedule) -> float:
+    """In how many steps of the choices two schedules of a space differ; numbers are about powers of two."""
+    pairs = [(value, other[name]) for name, value in one.choices]
+    return sum(
+        abs(math.log2(mine / its)) if isinstance(mine, int) and isinstance(its, int) and mine and its else mine != its
+        for mine, its in pairs
+    )
 
 
 def assumed(schedule: Schedule) -> Used:

@@ -60,8 +60,8 @@ def _taken(chosen: Selection, units: Ints) -> Floats:
         case Top(int(count)):
             return np.asarray(count + chosen.widen - 1, np.float64)
         case Mass(_, least, most):
-            taken: Floats = np.minimum(np.maximum(SHARE * units, least), np.inf if most is None else float(most))
-            return taken
+            taken = np.minimum(np.maximum(SHARE * units, least), np.inf if most is None else float(most))
+            return taken.astype(np.float64)
         case Top() | Above():
             share: Floats = SHARE * units
             return share

@@ -54,7 +54,8 @@ DATASHEET: Final = Weights((1.0,) * len(PARTS), 0)
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """`parts` are microseconds in the order of PARTS, by data sheet; `micros` their weighted sum. No kernel of this
-    schedule is faster than `bound`. `limits` are the microseconds that each resource alone would need. `waves` is how often all units are filled, `imbalance` by how much uneven programs prolong the call."""
+    schedule is faster than `bound`. `limits` are the microseconds that each resource alone would need. `waves` is how
+    often all units are filled, `imbalance` by how much uneven programs prolong the call."""
 
     micros: float
     parts: tuple[float, ...]
