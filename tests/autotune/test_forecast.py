@@ -57,7 +57,8 @@ def test_what_was_measured_with_one_pattern_corrects_another() -> None:
     before = accuracy({s: Forecast(here).micros(s) for s in truth}, truth)
     knowing = learned(here, [Observed(job_on("causal"), true_micros(job_on("causal")))])
     after = accuracy({s: knowing.micros(s) for s in truth}, truth)
-    assert before is not None and after is not None
+    assert before is not None
+    assert after is not None
     assert knowing.level == "transferred"
     assert after.rank_correlation > max(0.98, before.rank_correlation)
     assert after.regret_1 <= before.regret_1
@@ -80,7 +81,7 @@ def landscape(name: str) -> tuple[Job, dict[Schedule, float]]:
     record = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
     pattern, dtype, sizes = record["call"].split()
     shape = Shape(*map(int, sizes.split(",")))
-    _, arch, cores = record["hardware"].split("-", 1)[0], *record["hardware"].split("-", 1)[1].rsplit("-", 1)
+    arch, _, cores = record["hardware"].removeprefix("cpu-").rpartition("-")
     device = DeviceModel("cpu", "recorded", arch, int(cores), present=True)
     job = Job(lower.lower(load.find(pattern), {}), Operands(dtype, shape.head_dim), shape, device, "attncc.codegen.cpu")
     known = recorded(RECORDED / f"{name}.json")

@@ -155,7 +155,10 @@ def test_an_inspection_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("ATTNCC_CACHE", str(tmp_path))
     job = Job(PATTERN, BF16, CALL, named("H100"), "attncc.codegen.triton")
     first, second = list(job.space().schedules())[:2]
-    answers = {first: Used(96, 0, 1024, tensor_cores=True), second: Failure("timeout", "no answer within 60 seconds")}
+    answers: dict[Schedule, Used | Failure] = {
+        first: Used(96, 0, 1024, tensor_cores=True),
+        second: Failure("timeout", "no answer within 60 seconds"),
+    }
     asked: list[Schedule] = []
 
     def answer(isolated: Isolated, request: Inspect, seconds: float) -> Used | Failure:
