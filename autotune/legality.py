@@ -1,6 +1,6 @@
 """Which schedules of a plan need no compiler to be refused? Those that need more registers than a thread has.
 
-The coefficients are fitted to cross-compiled kernels (Triton 3.7, tests/autotune/recorded), and judged by others there.
+The coefficients are fitted to cross-compiled kernels (Triton 3.7, tests/autotune/compiled), and judged by others there.
 """
 
 from __future__ import annotations

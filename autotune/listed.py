@@ -4,7 +4,7 @@ choose."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -56,15 +56,16 @@ def expected(pattern: Pattern, one: List, values: Mapping[str, Ints]) -> Floats:
 
 def _taken(chosen: Selection, units: Ints) -> Floats:
     """The units that a rule takes of so many; chosen distances lie together, and widening adds to their ends only."""
+    share: Floats = np.multiply(SHARE, units, dtype=np.float64)
     match chosen.rule:
         case Top(int(count)):
             return np.asarray(count + chosen.widen - 1, np.float64)
         case Mass(_, least, most):
-            taken = np.minimum(np.maximum(SHARE * units, least), np.inf if most is None else float(most))
-            return taken.astype(np.float64)
+            return np.asarray(np.minimum(np.maximum(share, least), np.inf if most is None else most), np.float64)
         case Top() | Above():
-            share: Floats = SHARE * units
             return share
+        case _:
+            assert_never(chosen.rule)
 
 
 def _whole(first: Ints, stop: Ints, shape: Shape, values: Mapping[str, Ints]) -> tuple[Ints, Ints]:

@@ -18,7 +18,7 @@ from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import TilePlan, Tiling
 from attncc.spec import load, lower
 
-FOLDER: Final = Path(__file__).parent / "recorded"
+FOLDER: Final = Path(__file__).parent / "compiled"
 
 
 @dataclass(frozen=True, slots=True)

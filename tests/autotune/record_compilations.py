@@ -1,6 +1,6 @@
 """Cross-compiles a sample of schedules, legal or not, and writes down what became of each, to judge the filter by.
 
-python -m tests.autotune.record_compilations 10 0 compilations
+python -m tests.autotune.record_compilations 10 0 fitted_first
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from attncc.device import DeviceModel, named
 from attncc.ir.schedule import DType, Operands, Schedule
 from attncc.spec import load, lower
 
-FOLDER: Final = Path(__file__).parent / "recorded"
+FOLDER: Final = Path(__file__).parent / "compiled"
 ARCHES: Final = ("sm_80", "sm_90", "sm_100")
 OPERANDS: Final[tuple[tuple[DType, int, float], ...]] = (
     ("bfloat16", 64, 1.0),
@@ -114,6 +114,6 @@ def attempt(text: KernelSource, device: DeviceModel) -> Sequence[object]:
 
 if __name__ == "__main__":
     # Imported once, for all children.
-    from attncc.codegen.triton import static as _static  # noqa: F401
+    from attncc.codegen.triton import static as _static  # noqa: F401 - children find it loaded
 
     main(*sys.argv[1:])

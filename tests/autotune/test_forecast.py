@@ -14,6 +14,7 @@ from attncc.autotune.forecast import Forecast, Observed, learned
 from attncc.autotune.job import Job
 from attncc.autotune.model import DATASHEET, Weights
 from attncc.autotune.observing import observed
+from attncc.autotune.pruned import foreseen, pruned
 from attncc.autotune.ranking import accuracy, rank_correlation, ranks, regret
 from attncc.device import DeviceModel, named
 from attncc.ir.schedule import Operands, Schedule, Shape
@@ -118,6 +119,29 @@ def test_the_library_is_asked_for_times_of_other_calls(tmp_path: Path) -> None:
         assert observed(job_on("a_shape", SHAPES[0]), library) == (found,)
         elsewhere = Job(here.pattern, here.operands, here.shape, named("A100"), here.writer)
         assert observed(elsewhere, library) == ()
+
+
+def test_trials_are_judged_by_what_the_rest_of_the_library_foresaw(tmp_path: Path) -> None:
+    source, here = job_on("causal"), job_on("a_shape")
+    with KernelLibrary(tmp_path) as library:
+        for job in (source, here):
+            trials = [Trial(s, "source", Timing(t, 0.0, 7, 100.0)) for s, t in true_micros(job).items()]
+            for trial in trials:
+                library.add_trial(job.key(), trial)
+            library.put(job.decision(trials[0], "measured", len(trials), "session"))
+        found = foreseen(here, library)
+    assert found is not None
+    assert found.schedules == len(trials)
+    assert found.rank_correlation > 0.98
+
+
+def test_what_nobody_tries_has_a_reason() -> None:
+    here = job_on("a_shape")
+    found = dict(pruned(here))
+    spilling = [failure for failure in found.values() if failure.reason == "spills"]
+    assert len(found) > len(spilling) > 0
+    assert here.space().default() not in found
+    assert all(failure.sentence for failure in found.values())
 
 
 def test_ranks_share_places_and_correlate() -> None:

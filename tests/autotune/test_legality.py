@@ -9,7 +9,7 @@ from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import Tiling
 from tests.autotune.compilations import Compilation, judged, planned, recorded
 
-FITTED, UNSEEN = ("compilations", "compilations_unseen"), ("compilations_third",)
+FITTED, UNSEEN = ("fitted_first", "fitted_second"), ("unseen",)
 
 
 def schedule(block_m: int, block_n: int, warps: int) -> Schedule:
