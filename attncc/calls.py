@@ -121,9 +121,10 @@ def model_of(device: torch.device) -> DeviceModel:
     if device.type == "cpu":
         return host()
     properties = torch.cuda.get_device_properties(device)
+    sizes = properties.multi_processor_count, properties.L2_cache_size >> 20, properties.total_memory >> 30
     if torch.version.hip:
-        return amd(properties.name, properties.gcnArchName, properties.multi_processor_count)
-    return nvidia(properties.name, properties.major, properties.minor, properties.multi_processor_count)
+        return amd(properties.name, properties.gcnArchName, *sizes)
+    return nvidia(properties.name, properties.major, properties.minor, *sizes)
 
 
 @cache

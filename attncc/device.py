@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -34,8 +35,8 @@ CPU_ARCHES: Mapping[str, frozenset[str]] = {
 class DeviceModel:
     """What kernels are generated and tuned for: what the hardware is, not what it is called.
 
-    `arch` is the instruction set: one of CPU_ARCHES for a CPU; "sm_90", "gfx942" for a GPU. `units` are cores or SMs.
-    `name` is for people (folder names under reports/, tables).
+    `arch` is the instruction set: one of CPU_ARCHES for a CPU; "sm_90", "gfx942" for a GPU. `units` are cores or SMs;
+    `l2_mib` and `memory_gb` are 0 where nobody said. `name` is for people (folder names under reports/, tables).
     """
 
     kind: DeviceKind
@@ -43,30 +44,39 @@ class DeviceModel:
     arch: str
     units: int
     present: bool
+    l2_mib: int = 0
+    memory_gb: int = 0
 
     @property
     def hardware(self) -> str:
-        """The key of tuned results: kind, arch, units."""
-        return f"{self.kind}-{self.arch}-{self.units}"
+        """The key of tuned results: kind, arch, units, and for a GPU its second level of cache and its memory."""
+        memory = f"-{self.l2_mib}mib-{self.memory_gb}gb" if self.memory_gb else ""
+        return f"{self.kind}-{self.arch}-{self.units}{memory}"
 
 
-def _absent(kind: DeviceKind, name: str, arch: str, units: int) -> DeviceModel:
-    return DeviceModel(kind, name, arch, units, present=False)
+def _absent(kind: DeviceKind, name: str, arch: str, units: int, l2_mib: int, memory_gb: int) -> DeviceModel:
+    return DeviceModel(kind, name, arch, units, False, l2_mib, memory_gb)
 
 
-#: GPUs that can be named as a target, with the SMs (or compute units) of their data sheets. Of the models that share an
-#: arch, the first stands for the arch when only that is named.
+#: GPUs that can be named as a target: the SMs (or compute units) and the memory of their data sheets, and the second
+#: level of cache that their drivers report. Of those that share an arch, the first stands for the arch when only that
+#: is named.
 NAMED: Mapping[str, DeviceModel] = {
-    "A100": _absent("cuda", "nvidia-a100", "sm_80", 108),
-    "L4": _absent("cuda", "nvidia-l4", "sm_89", 58),
-    "L40S": _absent("cuda", "nvidia-l40s", "sm_89", 142),
-    "RTX4090": _absent("cuda", "nvidia-rtx-4090", "sm_89", 128),
-    "H100": _absent("cuda", "nvidia-h100", "sm_90", 132),
-    "H200": _absent("cuda", "nvidia-h200", "sm_90", 132),
-    "B200": _absent("cuda", "nvidia-b200", "sm_100", 148),
-    "RTX5090": _absent("cuda", "nvidia-rtx-5090", "sm_120", 170),
-    "MI300X": _absent("hip", "amd-mi300x", "gfx942", 304),
+    "A100": _absent("cuda", "nvidia-a100", "sm_80", 108, 40, 80),
+    "L4": _absent("cuda", "nvidia-l4", "sm_89", 58, 48, 24),
+    "L40S": _absent("cuda", "nvidia-l40s", "sm_89", 142, 96, 48),
+    "RTX4090": _absent("cuda", "nvidia-rtx-4090", "sm_89", 128, 72, 24),
+    "H100": _absent("cuda", "nvidia-h100", "sm_90", 132, 50, 80),
+    "H100PCIe": _absent("cuda", "nvidia-h100-pcie", "sm_90", 114, 50, 80),
+    "H200": _absent("cuda", "nvidia-h200", "sm_90", 132, 60, 141),
+    "GH200": _absent("cuda", "nvidia-gh200", "sm_90", 132, 60, 96),
+    "B200": _absent("cuda", "nvidia-b200", "sm_100", 148, 126, 180),
+    "RTX5090": _absent("cuda", "nvidia-rtx-5090", "sm_120", 170, 96, 32),
+    "MI300X": _absent("hip", "amd-mi300x", "gfx942", 304, 4, 192),
 }
+
+#: Drivers report a little less memory than data sheets; a GPU with another size differs by more.
+ALIKE = 0.1
 
 
 @cache
@@ -87,14 +97,32 @@ def named(target: str) -> DeviceModel:
     raise UnknownTarget(target, [*NAMED, *dict.fromkeys(model.arch for model in NAMED.values())])
 
 
-def nvidia(name: str, major: int, minor: int, units: int) -> DeviceModel:
-    """The NVIDIA GPU with this marketing name, compute capability and number of SMs, present here."""
-    return DeviceModel("cuda", slug(name), f"sm_{major}{minor}", units, present=True)
+def nvidia(name: str, major: int, minor: int, units: int, l2_mib: int = 0, memory_gb: int = 0) -> DeviceModel:
+    """The NVIDIA GPU with this marketing name, compute capability, number of SMs and memory, present here."""
+    return _recognised(DeviceModel("cuda", slug(name), f"sm_{major}{minor}", units, True, l2_mib, memory_gb))
 
 
-def amd(name: str, gcn_arch: str, units: int) -> DeviceModel:
-    """The AMD GPU with this marketing name, arch ("gfx942:sramecc+:xnack-") and compute units, present here."""
-    return DeviceModel("hip", slug(name), gcn_arch.partition(":")[0], units, present=True)
+def amd(name: str, gcn_arch: str, units: int, l2_mib: int = 0, memory_gb: int = 0) -> DeviceModel:
+    """The AMD GPU with this marketing name, arch ("gfx942:sramecc+:xnack-"), compute units and memory, present here."""
+    return _recognised(DeviceModel("hip", slug(name), gcn_arch.partition(":")[0], units, True, l2_mib, memory_gb))
+
+
+def distance(one: DeviceModel, other: DeviceModel) -> float:
+    """How unlike two GPUs are: the sum of the logarithms of the ratios of what is known of both; infinite for another
+    instruction set."""
+    if (one.kind, one.arch) != (other.kind, other.arch):
+        return math.inf
+    sizes = ((one.units, other.units), (one.l2_mib, other.l2_mib), (one.memory_gb, other.memory_gb))
+    return sum(abs(math.log(mine / its)) for mine, its in sizes if mine and its)
+
+
+def _recognised(found: DeviceModel) -> DeviceModel:
+    """`found` with the sizes of the known model that it is, so that both have one key; else as it is."""
+    known = min(NAMED.values(), key=lambda model: distance(found, model))
+    same = known.arch == found.arch and known.units == found.units
+    if not (same and found.memory_gb and abs(found.memory_gb / known.memory_gb - 1) <= ALIKE):
+        return found
+    return replace(found, l2_mib=known.l2_mib, memory_gb=known.memory_gb)
 
 
 def slug(name: str) -> str:

@@ -1,22 +1,26 @@
-"""How long would a kernel take on a GPU that is not here? Exact tile counts, times what a tile costs, over the SMs.
+"""How long would a kernel take on a GPU, present or not? Exact step counts, times what a step costs, over the units.
 
-It ranks schedules; its microseconds are those of a machine without launch latency, memory stalls or clock limits.
+It ranks schedules; its microseconds are those of data sheets, unless weights that were fitted to measurements correct
+them.
 """
 
 from __future__ import annotations
 
-import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from attncc.autotune.counts import Counts
-from attncc.autotune.gpus import Unit
-from attncc.autotune.request import Used
-from attncc.device import DeviceModel
-from attncc.ir.schedule import Operands, Schedule, Shape
+from attncc.autotune.makespan import makespan
+from attncc.autotune.occupancy import Occupancy, occupancy
+from attncc.autotune.steps import Call, Floats, products, step_cycles
+from attncc.autotune.traffic import traffic
+
+#: What the time of a call is made of: the busier of products and softmax, what the other adds where no second program
+#: fills in, waiting for tiles, masks, the ends of programs, memory that does not keep up, the launch.
+Part: TypeAlias = Literal["busier", "other", "waiting", "masks", "ends", "memory", "launch"]
+PARTS: Final[tuple[Part, ...]] = ("busier", "other", "waiting", "masks", "ends", "memory", "launch")
 
 #: Cycles from asking for a tile in global memory to having it, when nothing else hides them.
 LATENCY: Final = 800.0
@@ -24,60 +28,88 @@ LATENCY: Final = 800.0
 ENDS: Final = 2500.0
 #: Without the fastest matrix instructions of an architecture, products run at about half speed.
 SLOW_PRODUCTS: Final = 0.5
-#: Cycles in which a program waits for its own warps, per key tile.
+#: Cycles in which a program waits for its own warps, per step.
 BARRIERS: Final = 100.0
 #: Operations per score beside its exponential: scale, compare, subtract, sum, convert; and those of a mask.
 SOFTMAX_OPERATIONS: Final = 5
 MASK_OPERATIONS: Final = 6
-#: Beyond so many programs the last ones no longer matter, and work is taken as evenly spread.
-SCHEDULED: Final = 20000
+#: Microseconds until the first program of a kernel runs.
+LAUNCH_MICROS: Final = 2.0
+#: Boards run above the clock that their peak is stated for, if power and temperature allow: for the bound.
+CLOCK_MARGIN: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class TileCycles:
-    """Cycles of a unit for one key tile of one program, without and with a mask."""
+class Weights:
+    """By what each of PARTS is multiplied, and how many timed schedules say so."""
 
-    full: float
-    masked: float
-
-
-def micros(
-    counted: Counts, operands: Operands, schedule: Schedule, used: Used, shape: Shape, device: DeviceModel, unit: Unit
-) -> float:
-    """Microseconds for a call of `shape`, whose tiles are `counted`, by a kernel that fits `unit`."""
-    programs = resident(schedule, used, unit)
-    tile = tile_cycles(operands, schedule, used, unit, programs)
-    lengths = counted.full * tile.full + counted.masked * tile.masked + ENDS
-    each = np.broadcast_to(lengths, (shape.batch, shape.q_heads, lengths.shape[2])).ravel()
-    return makespan(each * programs, device.units * programs) / (unit.gigahertz * 1e3)
+    values: tuple[float, ...]
+    trials: int
 
 
-def resident(schedule: Schedule, used: Used, unit: Unit) -> int:
-    """Programs that fit one unit at a time; 0 when not even one does."""
-    warps = schedule.number("num_warps")
-    by_registers = unit.registers // max(1, used.registers * warps * unit.lanes)
-    by_shared = unit.shared_kib * 1024 // max(1, used.shared_bytes)
-    return min(by_registers, by_shared, unit.warps // warps)
+#: Nothing was measured.
+DATASHEET: Final = Weights((1.0,) * len(PARTS), 0)
 
 
-def tile_cycles(operands: Operands, schedule: Schedule, used: Used, unit: Unit, programs: int) -> TileCycles:
-    """What a key tile costs when `programs` share a unit: what one cannot overlap by itself, the others fill in."""
-    scores = schedule.number("BLOCK_M") * schedule.number("BLOCK_N")
-    rate = unit.float32_flops if operands.dtype == "float32" else unit.matrix_flops
-    products = 4 * scores * operands.head_dim / (rate * (1.0 if used.tensor_cores else SLOW_PRODUCTS))
-    rescaled = schedule.number("BLOCK_M") * operands.head_dim
-    operations = (SOFTMAX_OPERATIONS * scores + rescaled) / unit.operations
-    softmax = scores / unit.exponentials + operations + BARRIERS
-    waiting = LATENCY / schedule.number("num_stages")
-    full = max(products, softmax) + (min(products, softmax) + waiting) / programs
-    return TileCycles(full, full + scores * MASK_OPERATIONS / unit.operations)
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`parts` are microseconds in the order of PARTS, by data sheet; `micros` their weighted sum. No kernel of this
+    schedule is faster than `bound`. `limits` are the microseconds that each resource alone would need. `waves` is how
+    often all units are filled, `imbalance` by how much uneven programs prolong the call."""
+
+    micros: float
+    parts: tuple[float, ...]
+    bound: float
+    limits: Mapping[str, float]
+    occupancy: Occupancy
+    waves: float
+    imbalance: float
 
 
-def makespan(lengths: npt.NDArray[np.float64], slots: int) -> float:
-    """When the last program ends, if each starts, in launch order, as soon as a slot is free."""
-    if lengths.size > SCHEDULED:
-        return max(float(lengths.sum()) / slots, float(lengths.max()))
-    free = [0.0] * slots
-    for length in lengths.tolist():
-        heapq.heapreplace(free, free[0] + length)
-    return max(free)
+def estimate(call: Call, weights: Weights = DATASHEET) -> Estimate:
+    """The time of a kernel of which at least one program fits a unit."""
+    unit, board = call.figures.unit, call.figures.board
+    found = occupancy(call.schedule.number("num_warps"), call.used, unit)
+    counted = call.counted
+    steps, masked, gathered = (
+        call.spread(each) for each in (counted.full + counted.masked, counted.masked, counted.gathered)
+    )
+    programs = max(1, min(found.programs, -(-len(steps) // call.units)))
+    cycles = step_cycles(call)
+    busier, other = max(cycles.products, cycles.softmax), min(cycles.products, cycles.softmax)
+    kinds = np.stack([
+        steps * busier,
+        steps * other / programs,
+        (steps + gathered) * cycles.waiting / programs,
+        masked * cycles.mask,
+        np.full_like(steps, ENDS),
+    ])  # fmt: skip
+    lengths, hertz = kinds.sum(0), board.gigahertz * 1e3
+    ended = makespan(lengths * programs, call.units * programs)
+    imbalance = ended * call.units / lengths.sum()
+    computing = kinds.sum(1) * imbalance / call.units / hertz
+    moved = traffic(call, call.units * programs)
+    limits = _limits(call, steps, moved.memory_micros, moved.cache_micros)
+    memory = max(moved.memory_micros, moved.cache_micros) - float(computing.sum())
+    parts = (*computing.tolist(), max(0.0, memory), LAUNCH_MICROS)
+    micros = sum(weight * part for weight, part in zip(weights.values, parts, strict=True))
+    bound = max(limits["products"], limits["exponentials"], _longest(call, steps)) / CLOCK_MARGIN
+    waves = len(steps) / (call.units * programs)
+    return Estimate(micros, parts, max(bound, moved.least_micros), limits, found, waves, imbalance)
+
+
+def _limits(call: Call, steps: Floats, memory: float, cache: float) -> dict[str, float]:
+    cycles = float(steps.sum()) / call.units / (call.figures.board.gigahertz * 1e3)
+    exponentials = call.scores / call.figures.unit.exponentials
+    return {
+        "products": products(call) * cycles,
+        "exponentials": exponentials * cycles,
+        "memory": memory,
+        "cache": cache,
+    }
+
+
+def _longest(call: Call, steps: Floats) -> float:
+    """Microseconds of the program with most steps, which nobody shares, at the peak."""
+    step = max(products(call), call.scores / call.figures.unit.exponentials)
+    return float(steps.max(initial=0)) * step / (call.figures.board.gigahertz * 1e3)

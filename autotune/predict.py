@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from attncc import compiler, passes
-from attncc.autotune import model
+from attncc import compiler
 from attncc.autotune.budget import Budget, Spending
-from attncc.autotune.counts import Counts, counts
 from attncc.autotune.decide import decide
-from attncc.autotune.gpus import UNITS, Unit
-from attncc.autotune.isolate import Isolated
+from attncc.autotune.forecast import Forecast, learned
+from attncc.autotune.gpus import figures
+from attncc.autotune.inspecting import Inspector, Inspectors, processes
 from attncc.autotune.job import Job, writer_for
+from attncc.autotune.legality import SPILL_BYTES, doomed
+from attncc.autotune.observing import observed
+from attncc.autotune.occupancy import occupancy
 from attncc.autotune.progress import Progress, Silent
-from attncc.autotune.request import Inspect, Used
+from attncc.autotune.request import Used
 from attncc.autotune.session import Ending, TuneResult
 from attncc.device import DeviceModel
-from attncc.errors import DefaultScheduleFailed, NoModel
+from attncc.errors import DefaultScheduleFailed
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Schedule, SearchSpace, Shape
-from attncc.ir.tile import Tiling
 from attncc.library.entry import Failure, LibraryEntry, Timing, Trial
 from attncc.library.store import KernelLibrary
 
 #: Cross-compiled at most, in the order of the model: it ranks well enough that the best is among so many.
-CANDIDATES: Final = Budget(trials=24)
-INSPECT_SECONDS: Final = 60.0
-
-
-class Inspector(Protocol):
-    """Cross-compiles a schedule and says what it uses."""
-
-    def __call__(self, schedule: Schedule) -> Used | Failure: ...
+CANDIDATES: Final = Budget(trials=48)
 
 
 def predict(
@@ -52,63 +48,73 @@ def predict(
     predicted. A measured decision for the same key stays, and is returned.
 
     Schedules that do not compile there, or spill registers, are kept as trials with their reason; modelled times are
-    not trials. Raises NoModel for a device without figures, WorkerLost, and what the library raises.
+    not trials. What closed forms refuse, and what could not win if the hardware did its utmost, is not compiled.
+    Raises NoModel for a device without figures, WorkerLost, and what the library raises.
     """
     job = Job(pattern, operands, shape, device, writer or writer_for(device))
-    if device.arch not in UNITS:
-        raise NoModel(device.name, device.arch, tuple(UNITS))
+    known = figures(device)
+    workers = processes()
     with ExitStack() as stack:
-        inspected = inspect or _Inspector(stack.enter_context(Isolated(job)))
-        unit, told = UNITS[device.arch], progress or Silent()
-        result = _Forecast(job, unit, inspected, library, told, Spending(budget)).run()
+        inspected = inspect or Inspectors.entered(job, workers, stack)
+        threads = stack.enter_context(ThreadPoolExecutor(workers))
+        forecast = learned(job, observed(job, library))
+        prediction = _Prediction(
+            job, forecast, inspected, threads, library, progress or Silent(), Spending(budget), known.of
+        )
+        result = prediction.run(2 * workers)
     compiler.forget()
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Inspector:
-    isolated: Isolated
-
-    def __call__(self, schedule: Schedule) -> Used | Failure:
-        answer = self.isolated.ask(Inspect(self.isolated.job.source(schedule)), INSPECT_SECONDS)
-        assert isinstance(answer, Used | Failure), "an inspection tells what is used or why there is no kernel"
-        return answer
-
-
 @dataclass(slots=True)
-class _Forecast:
+class _Prediction:
     job: Job
-    unit: Unit
+    forecast: Forecast
     inspect: Inspector
+    threads: ThreadPoolExecutor
     library: KernelLibrary
     progress: Progress
     spending: Spending
+    figures_of: str
     modelled: list[Trial] = field(default_factory=list)
-    _counts: dict[Tiling, Counts] = field(default_factory=dict)
 
-    def run(self) -> TuneResult:
+    def run(self, together: int) -> TuneResult:
         space = self.job.space()
         ranked = self._ranked(space)
         self.progress.started(self.job, len(ranked), 0)
-        tried = 0
-        for schedule in ranked:
-            if self.spending.affordable() <= 0 and tried:
+        self._try(ranked[:1], space.default())
+        for start in range(1, len(ranked), together):
+            wanted = [schedule for schedule in ranked[start : start + together] if self._may_win(schedule)]
+            afforded = int(min(len(wanted), self.spending.affordable()))
+            self._try(wanted[:afforded], space.default())
+            if afforded < len(wanted):
                 break
-            self._try(schedule, space.default())
-            tried += 1
         entry = self._keep(decide(self.modelled, space))
         self.progress.finished(entry)
-        ending: Ending = "searched" if tried == len(ranked) else "budget"
+        tried = self.spending.trials
+        ending: Ending = "budget" if self.spending.affordable() <= 0 and tried < len(ranked) else "searched"
         return TuneResult(entry, tuple(self.modelled), tried, self.spending.seconds, ending)
 
     def _ranked(self, space: SearchSpace) -> list[Schedule]:
-        """The default, then all others by what the model says before they are compiled."""
-        others = [schedule for schedule in space.schedules() if schedule != space.default()]
-        return [space.default(), *sorted(others, key=lambda schedule: self._micros(schedule, _assumed(schedule)))]
+        """The default, then all others that are not doomed, by what the model says before they are compiled."""
+        default, arch = space.default(), self.job.device.arch
+        others = [
+            schedule
+            for schedule in space.schedules()
+            if schedule != default and doomed(self.forecast.plan(schedule), self.job.operands, schedule, arch) is None
+        ]
+        return [default, *sorted(others, key=self.forecast.micros)]
 
-    def _try(self, schedule: Schedule, default: Schedule) -> None:
+    def _may_win(self, schedule: Schedule) -> bool:
+        """Whether its lower bound is below the best so far."""
+        return self.forecast.estimate(schedule).bound < min(trial.micros for trial in self.modelled)
+
+    def _try(self, batch: Sequence[Schedule], default: Schedule) -> None:
+        for schedule, found in zip(batch, self.threads.map(self.inspect, batch), strict=True):
+            self._model(schedule, self._checked(schedule, found), default)
+
+    def _model(self, schedule: Schedule, used: Used | Failure, default: Schedule) -> None:
         self.spending.trials += 1
-        used = self._checked(schedule, self.inspect(schedule))
         source = self.job.source(schedule).digest()
         if isinstance(used, Failure):
             if schedule == default:
@@ -116,41 +122,31 @@ class _Forecast:
             trial = Trial(schedule, source, used)
             self.library.add_trial(self.job.key(), trial)
         else:
-            micros = self._micros(schedule, used)
+            micros = self.forecast.micros(schedule, used)
             control = self.modelled[0].micros if self.modelled else micros
             trial = Trial(schedule, source, Timing(micros, 0.0, 0, control))
         self.modelled.append(trial)
         self.progress.trial(trial, min(self.modelled, key=lambda known: known.ratio), self.spending)
 
     def _checked(self, schedule: Schedule, used: Used | Failure) -> Used | Failure:
-        """A kernel that spills, or of which not one program fits, is not worth a time."""
-        if isinstance(used, Used) and used.spill_bytes:
+        """A kernel that spills much, or of which not one program fits, is not worth a time."""
+        if isinstance(used, Failure):
+            return used
+        if used.spill_bytes > SPILL_BYTES:
             return Failure("spills", f"{used.spill_bytes} bytes of registers spilled")
-        if isinstance(used, Used) and not model.resident(schedule, used, self.unit):
-            kib = used.shared_bytes / 1024
-            return Failure(
-                "refused", f"does not fit: {kib:.0f} KiB of shared memory, {used.registers} registers a thread"
-            )
-        return used
-
-    def _micros(self, schedule: Schedule, used: Used) -> float:
-        tiling = self.job.backend.tiling(self.job.phase, schedule)
-        if tiling not in self._counts:
-            self._counts[tiling] = counts(passes.run(self.job.pattern, tiling), self.job.shape)
-        job = self.job
-        return model.micros(self._counts[tiling], job.operands, schedule, used, job.shape, job.device, self.unit)
+        found = occupancy(schedule.number("num_warps"), used, self.forecast.figures().unit)
+        if found.programs:
+            return used
+        kib = used.shared_bytes / 1024
+        words = f"does not fit: {kib:.0f} KiB of shared memory, {used.registers} registers a thread"
+        return Failure("refused", words)
 
     def _keep(self, chosen: Trial) -> LibraryEntry:
-        key = self.job.key()
-        kept = self.library.decision(key)
+        kept = self.library.decision(self.job.key())
         if kept is not None and kept.kind == "measured":
             return kept
         entry = self.job.decision(chosen, "predicted", len(self.modelled), self.library.session)
+        model = (("figures", self.figures_of), ("model", self.forecast.level))
+        entry = replace(entry, made_with=(*entry.made_with, *model))
         self.library.put(entry)
         return entry
-
-
-def _assumed(schedule: Schedule) -> Used:
-    """What a kernel may be thought to use before it is compiled: what leaves room for a second program of its size."""
-    registers = min(255, 32768 // (32 * schedule.number("num_warps")))
-    return Used(registers // 2, spill_bytes=0, shared_bytes=32 * 1024, tensor_cores=True)

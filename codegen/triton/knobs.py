@@ -22,12 +22,14 @@ TALL, SMALL, SHORT = (32, 64, 128), (16, 32, 64), (16,)
 SHARED_KIB: Mapping[str, int] = {"sm_80": 163, "sm_89": 99, "sm_90": 227, "sm_100": 227, "sm_120": 99, "gfx942": 64}
 LEAST_SHARED_KIB = 64
 
-#: Architectures that keep the query tile in shared memory too.
-QUERY_SHARED_ARCHES = ("sm_90", "sm_100")
+#: Architectures that keep the query tile in shared memory too, and those that multiply from there, if the tile has so
+#: many rows: then one stage more is in use.
+QUERY_SHARED_ARCHES = ("sm_80", "sm_89", "sm_90", "sm_100")
+SHARED_PRODUCTS_ARCHES, SHARED_PRODUCTS_ROWS = ("sm_90", "sm_100"), 64
 
-#: Accumulators that a thread can hold beside everything else before the compiler spills; fewer where the thread also
-#: multiplies, which is what float32 comes to on NVIDIA.
-ACCUMULATORS, ACCUMULATORS_MULTIPLYING = 128, 34
+#: Accumulators with which every thread spills, whatever the pattern; fewer where the thread also multiplies, which is
+#: what float32 comes to on NVIDIA.
+ACCUMULATORS, ACCUMULATORS_MULTIPLYING = 192, 44
 
 
 def phase(shape: Shape, grain: int | None = None) -> Phase:
@@ -52,7 +54,7 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
     if grain is not None:
         chosen = fitted(chosen, phase, _heights(phase, operands.dtype != "float32", grain))
     knobs = (Knob(name, values, chosen[name]) for name, values in choices.items())
-    return SearchSpace(tuple(knobs), partial(_refusal, operands, device))
+    return SearchSpace(tuple(knobs), partial(_refusal, operands, device, grain is not None))
 
 
 def _tall(grain: int | None) -> bool:
@@ -82,8 +84,8 @@ def _choices(
     }
 
 
-def _refusal(operands: Operands, device: DeviceModel, schedule: Schedule) -> str | None:
-    shared = _shared_bytes(operands, device.arch, schedule) / 1024
+def _refusal(operands: Operands, device: DeviceModel, gathered: bool, schedule: Schedule) -> str | None:
+    shared = _shared_bytes(operands, device, gathered, schedule) / 1024
     most = SHARED_KIB.get(device.arch, LEAST_SHARED_KIB)
     if shared > most:
         return f"needs {shared:.0f} KiB of shared memory, {device.arch} has {most}"
@@ -94,11 +96,15 @@ def _refusal(operands: Operands, device: DeviceModel, schedule: Schedule) -> str
     return None
 
 
-def _shared_bytes(operands: Operands, arch: str, schedule: Schedule) -> int:
-    """Key and value tiles, once for each stage of the pipeline, and the query tile where it lies there too."""
-    rows = 2 * schedule.number("BLOCK_N") * schedule.number("num_stages")
-    if arch in QUERY_SHARED_ARCHES:
-        rows += max(schedule.number("BLOCK_M"), LEAST_ROWS)
+def _shared_bytes(operands: Operands, device: DeviceModel, gathered: bool, schedule: Schedule) -> int:
+    """At least: key and value tiles, once for each stage in use, and the query tile where it lies there too. Of keys
+    that a list gathers, fewer tiles are under way."""
+    block_m, arch = schedule.number("BLOCK_M"), device.arch
+    direct = arch in SHARED_PRODUCTS_ARCHES and operands.dtype != "float32" and block_m >= SHARED_PRODUCTS_ROWS
+    stages = schedule.number("num_stages") - (device.kind == "cuda" and not direct)
+    if gathered:
+        stages = min(stages, 2 if direct else 1)
+    rows = 2 * schedule.number("BLOCK_N") * stages + (max(block_m, LEAST_ROWS) if arch in QUERY_SHARED_ARCHES else 0)
     return rows * head_block(operands.head_dim) * BYTES[operands.dtype]
 
 

@@ -60,7 +60,7 @@ class BudgetParam(click.ParamType[Budget]):
 )
 @dtype_option
 @click.option(
-    "--budget", type=BudgetParam(), help="For each pattern and shape; default 60 s, or 24trials with --target."
+    "--budget", type=BudgetParam(), help="For each pattern and shape; default 60 s, or 48trials with --target."
 )
 @click.option("--strategy", type=click.Choice(strategies.names()), default="descent", show_default=True)
 @click.option(

@@ -1,0 +1,82 @@
+"""Which schedules of a plan need no compiler to be refused? Those that need more registers than a thread has.
+
+The coefficients are fitted to cross-compiled kernels (Triton 3.7, tests/autotune/compiled), and judged by others there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from attncc.autotune.steps import LEAST_ROWS
+from attncc.ir.schedule import Operands, Schedule
+from attncc.ir.tile import TilePlan
+from attncc.library.entry import Failure
+
+#: How products are made: by each warp from registers, from shared memory (Hopper), into a memory of their own
+#: (Blackwell), or by each thread.
+Products: TypeAlias = Literal["mma", "wgmma", "tcgen05", "multiply-add"]
+
+#: Architectures with products from shared memory, for query tiles of at least so many rows.
+FROM_SHARED: Final[Mapping[str, Products]] = {"sm_90": "wgmma", "sm_100": "tcgen05"}
+FROM_SHARED_ROWS: Final = 64
+
+#: A kernel that spills more is not worth a time: bytes of a thread that are stored to spilled registers.
+SPILL_BYTES: Final = 64
+
+#: Loops that every kernel has; those of a plan with more of them keep more alive.
+USUAL_LOOPS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """Registers of a thread: of every kernel, and for each element of its scores, its output, the keys that it loads by
+    pointers or by a list, and for each loop beyond the usual ones. Above `most` it spills more than a little."""
+
+    every: float
+    score: float
+    out: float
+    pointer: float
+    gathered: float
+    loop: float
+    most: float
+
+
+REGISTERS: Final[Mapping[Products, Registers]] = {
+    "mma": Registers(86, 1.63, 0.70, 0.43, 0.45, 12.3, 262),
+    "wgmma": Registers(101, 1.21, 0.77, 0.23, 0.35, 11.2, 285),
+    "tcgen05": Registers(104, 1.53, 0.38, 0.12, 0.43, 16.5, 250),
+    "multiply-add": Registers(40, 7.41, 2.77, 0.0, 0.0, 24.1, 198),
+}
+
+
+def doomed(plan: TilePlan, operands: Operands, schedule: Schedule, arch: str) -> Failure | None:
+    """Why a kernel for NVIDIA's `arch` would surely spill; None where it may do, or nothing is known."""
+    if not arch.startswith("sm_"):
+        return None
+    law = REGISTERS[products(operands, schedule, arch)]
+    needed = registers(plan, operands, schedule, law)
+    if needed <= law.most:
+        return None
+    return Failure("spills", f"would spill: about {needed:.0f} registers a thread by a closed form, not compiled")
+
+
+def products(operands: Operands, schedule: Schedule, arch: str) -> Products:
+    """How a kernel of this schedule multiplies."""
+    if operands.dtype == "float32":
+        return "multiply-add"
+    tall = schedule.number("BLOCK_M") >= FROM_SHARED_ROWS and schedule.number("num_warps") >= 4
+    return FROM_SHARED.get(arch, "mma") if tall else "mma"
+
+
+def registers(plan: TilePlan, operands: Operands, schedule: Schedule, law: Registers) -> float:
+    """Registers of a thread, as many as there would be without a limit."""
+    threads = 32 * schedule.number("num_warps")
+    rows, columns, width = max(LEAST_ROWS, schedule.number("BLOCK_M")), schedule.number("BLOCK_N"), operands.head_dim
+    runs = tuple(plan.runs())
+    loaded = columns * width / threads
+    by_pointer = law.pointer * (schedule["loads"] == "pointer")
+    by_list = law.gathered * any(run.over is not None for run in runs)
+    held = law.score * rows * columns / threads + law.out * rows * width / threads
+    return law.every + held + (by_pointer + by_list) * loaded + law.loop * max(0, len(runs) - USUAL_LOOPS)
