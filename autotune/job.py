@@ -77,6 +77,7 @@ class Job:
             trials=trials,
             session=session,
             made_with=made_with(self.device),
+            document=self.pattern.document,
         )
 
     def __str__(self) -> str:

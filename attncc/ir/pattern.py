@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import gcd
 from typing import TypeAlias
 
@@ -51,7 +51,8 @@ SOFTMAX = Combine("softmax")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What to compute, independent of any kernel. `params` holds every declared parameter with its value in force."""
+    """What to compute, independent of any kernel. `params` holds every declared parameter with its value in force;
+    `document` is the pattern file it was read from, and decides nothing."""
 
     name: str
     about: str
@@ -62,6 +63,7 @@ class Pattern:
     combine: Combine = SOFTMAX
     inputs: tuple[Input, ...] = ()
     selections: tuple[Selection, ...] = ()
+    document: str = field(default="", compare=False, repr=False)
 
     def geometry(self) -> Mapping[str, Geometry]:
         """What the members of each set are: of those chosen, and of those given."""

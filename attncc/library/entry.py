@@ -64,7 +64,9 @@ class LibraryEntry:
 
     `shape` is the call that was timed (or, if `kind` is "predicted", modelled; then no figure was measured). `micros`
     and `default_micros` come from the same interleaved rounds of `confirmed` samples; `trials` counts the schedules
-    that were tried. `made_with` is stored to be read, never compared: versions and the name of the machine.
+    that were tried. `made_with` is stored to be read, never compared: versions and the name of the machine. `ties` are
+    the other schedules that could not be told apart from the chosen one; `document` is the pattern file, from which
+    the source can be generated again.
     """
 
     key: KernelKey
@@ -81,6 +83,8 @@ class LibraryEntry:
     trials: int
     session: str
     made_with: tuple[tuple[str, str], ...]
+    ties: tuple[Schedule, ...] = ()
+    document: str = ""
 
     @property
     def speedup(self) -> float:

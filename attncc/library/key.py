@@ -16,13 +16,19 @@ from attncc.ir.schedule import DType, Operands, SearchSpace, Shape
 MOST_HEADS: Final = 64
 #: Shorter key sequences are one class: the call itself costs more than the choice of tiles.
 SHORTEST_KV: Final = 64
+#: How a call is timed unless something else is said: launched one by one, its operands still in the caches.
+POLICY: Final = "eager warm"
 
 
 @dataclass(frozen=True, slots=True)
 class KernelKey:
-    """What must agree before a tuned schedule is used: the kernel's identity and the environment it was measured in.
+    """What must agree before a tuned schedule is used as one's own, in three tiers.
 
-    `meaning` is `Pattern.digest()`; the pattern's name is for people and decides nothing. `space` is `space_digest`.
+    IDENTITY says which kernels may be chosen at all: where it differs, a schedule means something else. ENVIRONMENT
+    says where and how they were timed: an entry that differs there is a place to start from. The rest is advisory,
+    and decides nothing: the pattern's name here, and `made_with` of the entry.
+
+    `meaning` is `Pattern.digest()`, `space` is `space_digest`, `hardware` is `DeviceModel.hardware`.
     """
 
     pattern: str = field(compare=False)
@@ -36,10 +42,12 @@ class KernelKey:
     space: str
     hardware: str
     toolchain: str
+    policy: str = POLICY
 
     def canonical(self) -> str:
-        """The deciding fields as JSON, sorted and without spaces: the same bytes on every machine."""
-        deciding = {name: getattr(self, name) for name in DECIDING}
+        """The deciding fields as JSON, sorted and without spaces: the same bytes on every machine. The usual policy is
+        left out."""
+        deciding = {name: getattr(self, name) for name in DECIDING if name != "policy" or self.policy != POLICY}
         return json.dumps(deciding, sort_keys=True, separators=(",", ":"))
 
     def digest(self) -> str:
@@ -52,6 +60,8 @@ class KernelKey:
 
 
 DECIDING: Final = tuple(field.name for field in fields(KernelKey) if field.compare)
+ENVIRONMENT: Final = ("hardware", "toolchain", "policy")
+IDENTITY: Final = tuple(name for name in DECIDING if name not in ENVIRONMENT)
 
 
 def key_for(
@@ -64,6 +74,7 @@ def key_for(
     backend: str,
     space: str,
     toolchain: str,
+    policy: str = POLICY,
 ) -> KernelKey:
     """The key of a call: `space` is the digest of the backend's space, `toolchain` what the backend says of itself."""
     return KernelKey(
@@ -78,6 +89,7 @@ def key_for(
         space=space,
         hardware=device.hardware,
         toolchain=toolchain,
+        policy=policy,
     )
 
 

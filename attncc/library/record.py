@@ -10,7 +10,7 @@ from typing import cast
 from attncc.codegen.kernel import Phase
 from attncc.ir.schedule import DTYPES, DType, KnobValue, Schedule, Shape
 from attncc.library.entry import KINDS, Kind, LibraryEntry
-from attncc.library.key import KernelKey
+from attncc.library.key import POLICY, KernelKey
 
 PHASES: tuple[Phase, ...] = ("prefill", "decode")
 
@@ -25,8 +25,9 @@ class Record:
 
     fields: Mapping[str, object]
 
-    def text(self, name: str) -> str:
-        value = self.fields.get(name)
+    def text(self, name: str, absent: str | None = None) -> str:
+        """The text in the field, or `absent` where an earlier version wrote no such field."""
+        value = self.fields.get(name, absent)
         if not isinstance(value, str):
             raise RecordError(f"'{name}' must be text, found {value!r}")
         return value
@@ -48,6 +49,13 @@ class Record:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise RecordError(f"'{name}' must be a number, found {value!r}")
         return float(value)
+
+    def items(self, name: str) -> list[object]:
+        """The list in the field; empty where an earlier version wrote no such field."""
+        value = self.fields.get(name, [])
+        if not isinstance(value, list):
+            raise RecordError(f"'{name}' must be a list, found {value!r:.60}")
+        return value
 
     def inner(self, name: str) -> Record:
         return record_of(self.fields.get(name), name)
@@ -109,6 +117,8 @@ def write_entry(entry: LibraryEntry) -> dict[str, object]:
         "trials": entry.trials,
         "session": entry.session,
         "made_with": dict(entry.made_with),
+        "ties": [schedule.choices for schedule in entry.ties],
+        "document": entry.document,
     }
 
 
@@ -134,6 +144,8 @@ def read_entry(record: Record) -> LibraryEntry:
         trials=record.whole("trials"),
         session=record.text("session"),
         made_with=tuple((name, made_with.text(name)) for name in made_with.fields),
+        ties=tuple(map(_read_pairs, record.items("ties"))),
+        document=record.text("document", ""),
     )
 
 
@@ -150,6 +162,7 @@ def read_key(record: Record) -> KernelKey:
         space=record.text("space"),
         hardware=record.text("hardware"),
         toolchain=record.text("toolchain"),
+        policy=record.text("policy", POLICY),
     )
 
 

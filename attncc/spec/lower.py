@@ -25,7 +25,8 @@ def lower(spec: PatternSpec, overrides: Mapping[str, object] | None = None) -> P
     if bound.faults:
         raise PatternFileError([spec.origin.diagnostic(fault) for fault in bound.faults])
     words, params = (spec.name, spec.about, spec.source), tuple(values.items())
-    return Pattern(*words, params, bound.mask, spec.score, bound.combine, bound.inputs, bound.selections)
+    rules = bound.mask, spec.score, bound.combine, bound.inputs, bound.selections
+    return Pattern(*words, params, *rules, document=spec.origin.text)
 
 
 def _value(spec: PatternSpec, param: ParamSpec, given: object) -> int:
