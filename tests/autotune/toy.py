@@ -27,11 +27,11 @@ class ToyCompilationFailed(AttnccError):
     """The toy compiler refuses."""
 
 
-def phase(shape: Shape) -> Phase:
+def phase(shape: Shape, grain: int | None = None) -> Phase:
     return "prefill"
 
 
-def space(operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
+def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | None = None) -> SearchSpace:
     return SearchSpace(
         (Knob("tile", tuple(MILLIS), 16), Knob("fault", faults(), "none")),
         lambda schedule: "one fault, one size" if schedule["fault"] != "none" and schedule["tile"] != 16 else None,

@@ -16,7 +16,7 @@ CHOICES: dict[str, tuple[KnobValue, ...]] = {
 }
 
 
-def space(operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
-    offered = cpu.space(operands, phase, device)
+def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | None = None) -> SearchSpace:
+    offered = cpu.space(operands, phase, device, grain)
     knobs = (Knob(knob.name, CHOICES.get(knob.name, knob.choices), knob.default) for knob in offered.knobs)
     return SearchSpace(tuple(knobs))
