@@ -25,13 +25,17 @@ from attncc.spec import load, lower
 from tests.autotune import wide_cpu
 
 FOLDER: Final = Path(__file__).parent / "recorded"
-#: Each schedule is timed so many times, in rounds that every schedule takes part in.
-ROUNDS: Final = 12
+#: Each schedule is timed so many times, in rounds that every schedule takes part in; the samples of so many are kept.
+ROUNDS: Final = 100
+KEPT: Final = 16
 
 
 def main(name: str, dtype_name: str, sizes: str) -> None:
-    """Writes `recorded/<arch>_<name>_<dtype>.json`: knobs, and of each schedule its time over the default's of the same
-    round (the median; null if it does not work) and its samples over the default's median."""
+    """Writes `recorded/<arch>_<name>_<dtype>.json`: knobs, and of each schedule its time over the default's (null if it
+    does not work) and samples over the default's median.
+
+    What slows a whole round slows its median too, so a time is the median of samples over the medians of their rounds.
+    """
     dtype = next(known for known in DTYPES if known == dtype_name)
     shape = Shape(*map(int, sizes.split(",")))
     pattern, operands, device = lower.lower(load.find(name), {}), Operands(dtype, shape.head_dim), host()
@@ -46,9 +50,13 @@ def main(name: str, dtype_name: str, sizes: str) -> None:
     }
     head = json.dumps(record, indent=1).removesuffix("\n}")
     control = sampled[job.space().default()]
-    ratios = ",\n".join(json.dumps([*_choices(s), _ratio(own, control)]) for s, own in sampled.items())
+    rounds = [median(micros) for micros in zip(*filter(None, sampled.values()), strict=True)]
+    times = {schedule: _time(own, rounds) for schedule, own in sampled.items() if own}
+    usual_time = times[job.space().default()]
+    found = {schedule: round(time / usual_time, 4) for schedule, time in times.items()}
+    ratios = ",\n".join(json.dumps([*_choices(schedule), found.get(schedule)]) for schedule in sampled)
     usual = median(control)
-    rows = [[*_choices(s), [round(micros / usual, 4) for micros in own]] for s, own in sampled.items() if own]
+    rows = [[*_choices(s), [round(micros / usual, 4) for micros in own[:KEPT]]] for s, own in sampled.items() if own]
     samples = ",\n".join(map(json.dumps, rows))
     file = FOLDER / f"{device.arch}_{name}_{dtype}.json"
     body = f'{head},\n "control_micros": {usual:.1f},\n "ratios": [\n{ratios}\n ],\n "samples": [\n{samples}\n ]\n}}\n'
@@ -75,8 +83,8 @@ def _works(sampler: IsolatedSampler, schedule: Schedule) -> bool:
         return False
 
 
-def _ratio(own: Sequence[float], control: Sequence[float]) -> float | None:
-    return round(median(a / b for a, b in zip(own, control, strict=True)), 4) if own else None
+def _time(own: Sequence[float], rounds: Sequence[float]) -> float:
+    return median(micros / usual for micros, usual in zip(own, rounds, strict=True))
 
 
 def _choices(schedule: Schedule) -> list[int | str]:
