@@ -225,6 +225,13 @@ class UnknownStrategy(AttnccError):
         super().__init__(f"unknown strategy {strategy!r}; {nearest(strategy, known)}")
 
 
+class ExtraMissing(AttnccError):
+    """A part of attncc needs a package that is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs a package that is not installed: pip install 'attncc[{extra}]'")
+
+
 class DefaultScheduleFailed(AttnccError):
     """The built-in schedule does not work, so there is nothing to compare others with."""
 

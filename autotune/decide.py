@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from attncc.autotune.telling import apart
 from attncc.ir.schedule import Schedule, SearchSpace
 from attncc.library.entry import Timing, Trial
 
-#: Schedules whose times differ by less are the same for whoever calls them.
-TIE: Final = 1.02
-#: A median of n samples is uncertain by 1.86 median absolute deviations over the root of n; twice that is chance.
-CHANCES: Final = 2 * 1.86
-FINALISTS: Final = 3
+#: So many of the fastest are timed once more, and so many of those that tie with them and would be preferred.
+FASTEST: Final = 4
+PREFERRED: Final = 3
 
 
-def finalists(trials: Iterable[Trial], space: SearchSpace) -> tuple[Schedule, ...]:
-    """The fastest few, and the default: what is timed once more, together."""
-    timed = sorted((trial for trial in trials if isinstance(trial.outcome, Timing)), key=lambda trial: trial.ratio)
-    kernels = {trial.source: trial.schedule for trial in reversed(timed)}
-    fastest = [trial.schedule for trial in timed if kernels[trial.source] == trial.schedule][:FINALISTS]
-    return tuple(dict.fromkeys([space.default(), *fastest]))
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The schedule that is kept, and the others that cannot be told apart from the fastest, in order of preference."""
+
+    kept: Trial
+    ties: tuple[Trial, ...]
 
 
 def decide(trials: Sequence[Trial], space: SearchSpace) -> Trial:
-    """The fastest, or of those that cannot be told apart from it: the one most like the default, then the earliest.
+    """The one that `choose` keeps."""
+    return choose(trials, space).kept
 
-    At least one trial must have a time.
+
+def choose(trials: Sequence[Trial], space: SearchSpace) -> Choice:
+    """Of those that cannot be told apart from the fastest: the one most like the default, then the earliest.
+
+    Nothing slower than the default is kept, however little is known of it. At least one trial must have a time.
     """
     best = min(trials, key=lambda trial: trial.ratio)
-    ties = [trial for trial in trials if trial.ratio <= best.ratio * max(TIE, 1 + _chance(trial), 1 + _chance(best))]
-    return min(ties, key=lambda trial: _place(trial.schedule, space))
+    tied = sorted(_tied(trials, best), key=lambda trial: _place(trial.schedule, space))
+    kept = next(trial for trial in tied if trial is best or trial.ratio <= 1)
+    return Choice(kept, tuple(trial for trial in tied if trial is not kept))
 
 
-def _chance(trial: Trial) -> float:
-    """By what share of itself the time may be wrong, by the samples it is the median of; 0 for a modelled time."""
-    match trial.outcome:
-        case Timing(micros, spread, samples, _) if samples:
-            return CHANCES * spread / micros / math.sqrt(samples)
-        case _:
-            return 0.0
+def finalists(trials: Iterable[Trial], space: SearchSpace) -> tuple[Schedule, ...]:
+    """What is timed once more, together: the default, the fastest few, and of those that tie with the fastest the ones
+    that would be kept before it. Schedules with the same source are one kernel."""
+    timed = sorted((trial for trial in trials if isinstance(trial.outcome, Timing)), key=lambda trial: trial.ratio)
+    kernels = {trial.source: trial for trial in reversed(timed)}
+    distinct = [trial for trial in timed if kernels[trial.source] is trial]
+    ties = sorted(_tied(distinct, distinct[0]), key=lambda trial: _place(trial.schedule, space)) if distinct else []
+    last = [*distinct[:FASTEST], *ties[:PREFERRED]]
+    return tuple(dict.fromkeys([space.default(), *(trial.schedule for trial in last)]))
+
+
+def _tied(trials: Sequence[Trial], best: Trial) -> list[Trial]:
+    """Those that cannot be told apart from `best`, which is one of them."""
+    timings = [(trial, trial.outcome) for trial in trials if isinstance(trial.outcome, Timing)]
+    fastest = next(timing for trial, timing in timings if trial is best)
+    return [trial for trial, timing in timings if trial is best or not apart(fastest, timing, len(timings))]
 
 
 def _place(schedule: Schedule, space: SearchSpace) -> tuple[int, ...]:

@@ -42,10 +42,14 @@ class _Process:
         except (EOFError, ConnectionError):
             return Failure("crash", self._last_words())
 
-    def end(self) -> None:
-        """Ends the process and whatever compilers it started."""
+    def kill(self) -> None:
+        """Stops the process and whatever compilers it started."""
         if self.popen.poll() is None:
             os.killpg(self.popen.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Stops the process and gives back what it held."""
+        self.kill()
         self.popen.wait()
         self.connection.close()
         self.output.close()
@@ -89,6 +93,11 @@ class Isolated:
         if isinstance(answer, Failure) and answer.reason in ("crash", "timeout"):
             self._end()
         return answer
+
+    def kill(self) -> None:
+        """Stops the process, if there is one: a thread that waits for its answer learns that it is lost."""
+        if self._process is not None:
+            self._process.kill()
 
     def _end(self) -> None:
         if self._process is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from attncc import passes
+from attncc.autotune.policy import USUAL, Policy
 from attncc.autotune.provenance import made_with
 from attncc.codegen.backend import Backend
 from attncc.codegen.kernel import KernelSource, Phase
@@ -27,6 +28,7 @@ class Job:
     shape: Shape
     device: DeviceModel
     writer: str
+    policy: Policy = USUAL
 
     @property
     def backend(self) -> Backend:
@@ -51,6 +53,7 @@ class Job:
             backend=self.writer.rpartition(".")[2],
             space=space_digest(self.space()),
             toolchain=self.backend.toolchain(self.device),
+            policy=str(self.policy),
         )
 
     def source(self, schedule: Schedule) -> KernelSource:

@@ -3,75 +3,54 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from statistics import median
+from math import inf
 from typing import Final
 
+from attncc.autotune.lane import Lane
+from attncc.autotune.rules import Rules
 from attncc.autotune.sampler import Sampler
+from attncc.autotune.telling import apart
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure, Timing
 
-#: A lane leaves after round r when its median ratio exceeds the best one by the factor for r; the last factor holds on.
-LIMITS: Final = (1.5, 1.25, 1.15, 1.1, 1.05)
+#: A lane leaves a race only when it is apart from the best by so many times what chance explains.
+DOUBT: Final = 1.6
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """How many rounds a race has, and from which on the slower ones leave it (`limits` empty: they all stay)."""
+class Track:
+    """What a race is run on: the prepared `control`, whose time is taken in every round, and who is told of samples.
 
-    rounds: int
-    limits: tuple[float, ...] = ()
+    `enough` ends a race after the round in which it says so; `heard` is told each entrant's sample and the control's.
+    """
 
-
-SEARCH: Final = Rules(rounds=7, limits=LIMITS)
-CONFIRM: Final = Rules(rounds=15)
-
-
-@dataclass(slots=True)
-class Lane:
-    """The samples of one schedule, in microseconds, beside the control's samples of the same rounds."""
-
-    micros: list[float] = field(default_factory=list)
-    control: list[float] = field(default_factory=list)
-
-    def ratio(self) -> float:
-        """Median over the rounds of time / control: what both lose to a busy machine cancels."""
-        return median(own / other for own, other in zip(self.micros, self.control, strict=True))
-
-    def timing(self) -> Timing:
-        """`micros` is chosen so that `Timing.ratio` is the median of the ratios, not the ratio of medians."""
-        control, ratio = median(self.control), self.ratio()
-        if self.micros == self.control:
-            return Timing(control, median(abs(own - control) for own in self.micros), len(self.micros), control)
-        spread = median(abs(own / other - ratio) for own, other in zip(self.micros, self.control, strict=True))
-        return Timing(ratio * control, spread * control, len(self.micros), control)
+    control: Schedule
+    sampler: Sampler
+    rng: random.Random
+    enough: Callable[[], bool] = field(default=lambda: False)
+    heard: Callable[[Schedule, float, float], None] = field(default=lambda entrant, micros, control: None)
 
 
 def race(
-    entrants: Sequence[Schedule],
-    control: Schedule,
-    sampler: Sampler,
-    rng: random.Random,
-    rules: Rules,
-    best_ratio: float,
-    enough: Callable[[], bool],
+    lanes: Mapping[Schedule, Lane], track: Track, rules: Rules, best_ratio: float = inf
 ) -> Iterator[tuple[Schedule, Timing | Failure]]:
-    """Times prepared `entrants` against a prepared `control`; yields each one as it leaves the race or finishes.
+    """Times prepared schedules against a prepared control; yields each one as it leaves the race or finishes.
 
-    `best_ratio` is the best ratio to the control known from earlier races; `enough` ends the race after the round in
-    which it says so. The control may be an entrant: its ratio is 1. A control that fails raises ControlFailed.
+    `lanes` may hold samples of a race that was broken off; `best_ratio` is the best ratio to the control known from
+    earlier races. The control may be an entrant: its ratio is 1. A control that fails raises ControlFailed.
     """
-    lanes = {entrant: Lane() for entrant in entrants}
-    for number in range(1, rules.rounds + 1):
-        failed = dict(_round(lanes, control, sampler, rng))
+    running = dict(lanes)
+    while running:
+        for entrant in _leaving(running, rules, best_ratio):
+            yield entrant, running.pop(entrant).timing()
+        failed = dict(_round(running, track)) if running else {}
         yield from failed.items()
-        lanes = {entrant: lane for entrant, lane in lanes.items() if entrant not in failed}
-        if not lanes or number == rules.rounds or enough():
+        running = {entrant: lane for entrant, lane in running.items() if entrant not in failed}
+        if track.enough():
             break
-        for entrant in _hopeless(lanes, rules.limits[number - 1 :] or rules.limits[-1:], best_ratio):
-            yield entrant, lanes.pop(entrant).timing()
-    yield from ((entrant, lane.timing()) for entrant, lane in lanes.items())
+    yield from ((entrant, lane.timing()) for entrant, lane in running.items() if lane.micros)
 
 
 class ControlFailed(RuntimeError):
@@ -82,24 +61,41 @@ class ControlFailed(RuntimeError):
         self.failure = failure
 
 
-def _round(
-    lanes: Mapping[Schedule, Lane], control: Schedule, sampler: Sampler, rng: random.Random
-) -> Iterator[tuple[Schedule, Failure]]:
+def _round(lanes: Mapping[Schedule, Lane], track: Track) -> Iterator[tuple[Schedule, Failure]]:
     """One sample of each, in random order, and of the control first; yields those that failed."""
-    reference = sampler.sample(control)
+    reference = track.sampler.sample(track.control)
     if isinstance(reference, Failure):
         raise ControlFailed(reference)
-    for entrant in rng.sample(list(lanes), len(lanes)):
-        sample = reference if entrant == control else sampler.sample(entrant)
+    for entrant in track.rng.sample(list(lanes), len(lanes)):
+        sample = reference if entrant == track.control else track.sampler.sample(entrant)
         if isinstance(sample, Failure):
             yield entrant, sample
             continue
-        lanes[entrant].micros.append(sample)
-        lanes[entrant].control.append(reference)
+        lanes[entrant].add(sample, reference)
+        track.heard(entrant, sample, reference)
 
 
-def _hopeless(lanes: Mapping[Schedule, Lane], limits: Sequence[float], best_ratio: float) -> list[Schedule]:
-    """Lanes beyond the first of `limits`, of which there may be none."""
-    ratios = {entrant: lane.ratio() for entrant, lane in lanes.items()}
-    best = min(best_ratio, *ratios.values())
-    return [entrant for entrant, ratio in ratios.items() for limit in limits[:1] if ratio > limit * best]
+def _leaving(lanes: Mapping[Schedule, Lane], rules: Rules, best_ratio: float) -> list[Schedule]:
+    """Lanes that have all their rounds, are beyond their limit or can be told apart from the best."""
+    timings = {entrant: lane.timing() for entrant, lane in lanes.items() if lane.micros}
+    if not timings:
+        return []
+    leader = min(timings.values(), key=lambda timing: timing.ratio)
+    best = min(best_ratio, leader.ratio)
+    slower = _slower_half(timings) if rules.halving else set()
+    return [
+        entrant
+        for entrant, timing in timings.items()
+        if timing.samples >= rules.rounds
+        or entrant in slower
+        or timing.ratio > best * rules.limit(timing.samples)
+        or (timing.samples >= rules.telling and apart(leader, timing, len(lanes), DOUBT))
+    ]
+
+
+def _slower_half(timings: Mapping[Schedule, Timing]) -> set[Schedule]:
+    """The slower half, after 1, 2, 4, ... rounds; none in between, and never the last two."""
+    rounds = min(timing.samples for timing in timings.values())
+    if rounds & (rounds - 1) or len(timings) <= 2:
+        return set()
+    return set(sorted(timings, key=lambda entrant: timings[entrant].ratio)[(len(timings) + 1) // 2 :])

@@ -11,6 +11,14 @@ from attncc.library.entry import Failure
 
 
 @dataclass(frozen=True, slots=True)
+class Build:
+    """Compile this source for the job's device, so that a later build finds what comes out; answered by None or a
+    Failure."""
+
+    source: KernelSource
+
+
+@dataclass(frozen=True, slots=True)
 class Prepare:
     """Build this source and compare the kernel with the reference; answered by None or a Failure."""
 
@@ -42,5 +50,5 @@ class Used:
     tensor_cores: bool
 
 
-Request: TypeAlias = Prepare | Sample | Inspect
+Request: TypeAlias = Build | Prepare | Sample | Inspect
 Answer: TypeAlias = float | Failure | Used | None

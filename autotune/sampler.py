@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from attncc.autotune.compilers import Compilers
 from attncc.autotune.job import Job
 from attncc.autotune.request import Answer, Prepare, Request, Sample
 from attncc.codegen.kernel import KernelSource
@@ -21,6 +23,10 @@ class Sampler(Protocol):
 
     def source(self, schedule: Schedule) -> str:
         """The digest of the generated source."""
+        ...
+
+    def build(self, schedules: Sequence[Schedule]) -> None:
+        """Compiles ahead what will be prepared, several at once; what goes wrong is told by `prepare`."""
         ...
 
     def prepare(self, schedule: Schedule) -> Failure | None:
@@ -43,12 +49,15 @@ class Elsewhere(Protocol):
 
 @dataclass(slots=True)
 class IsolatedSampler:
-    """The Sampler of another process: kernels are built, verified and timed there."""
+    """The Sampler of another process: kernels are verified and timed there, and compiled in yet others if there are
+    `compilers`."""
 
     isolated: Elsewhere
+    compilers: Compilers | None = None
     prepare_seconds: float = PREPARE_SECONDS
     sample_seconds: float = SAMPLE_SECONDS
     _sources: dict[Schedule, KernelSource] = field(default_factory=dict)
+    _built: dict[Schedule, Failure | None] = field(default_factory=dict)
     _ready: set[tuple[int, Schedule]] = field(default_factory=set)
 
     def source(self, schedule: Schedule) -> str:
@@ -56,11 +65,21 @@ class IsolatedSampler:
             self._sources[schedule] = self.isolated.job.source(schedule)
         return self._sources[schedule].digest()
 
+    def build(self, schedules: Sequence[Schedule]) -> None:
+        """Raises WorkerLost if no process can be started."""
+        new = [schedule for schedule in schedules if self.source(schedule) and schedule not in self._built]
+        if self.compilers is not None and new:
+            answers = self.compilers.build([self._sources[schedule] for schedule in new])
+            self._built |= zip(new, answers, strict=True)
+
     def prepare(self, schedule: Schedule) -> Failure | None:
         """Also prepares again what an earlier process had ready; raises WorkerLost if no process can be started."""
         if (self.isolated.generation, schedule) in self._ready:
             return None
-        self.source(schedule)
+        self.build([schedule])
+        failure = self._built.get(schedule)
+        if failure is not None:
+            return failure
         answer = self.isolated.ask(Prepare(self._sources[schedule]), self.prepare_seconds)
         if isinstance(answer, Failure):
             return answer

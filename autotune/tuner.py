@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Final
 
 from attncc import compiler, settings
 from attncc.autotune import strategies
 from attncc.autotune.budget import UNLIMITED, Budget, Spending
+from attncc.autotune.compilers import Compilers
 from attncc.autotune.isolate import Isolated
 from attncc.autotune.job import Job, writer_for
+from attncc.autotune.policy import USUAL, Policy
 from attncc.autotune.progress import Progress, Silent
-from attncc.autotune.sampler import IsolatedSampler, Sampler
+from attncc.autotune.records import Records
+from attncc.autotune.sampler import PREPARE_SECONDS, IsolatedSampler, Sampler
 from attncc.autotune.session import Session, TuneResult
+from attncc.autotune.strategies import NOTHING, Prior
 from attncc.device import DeviceModel
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Shape
 from attncc.library.store import KernelLibrary
+
+STRATEGY: Final = "descent"
 
 
 def tune(
@@ -26,7 +33,9 @@ def tune(
     *,
     library: KernelLibrary,
     budget: Budget = UNLIMITED,
-    strategy: str = "descent",
+    strategy: str = STRATEGY,
+    prior: Prior = NOTHING,
+    policy: Policy = USUAL,
     progress: Progress | None = None,
     seed: int = 0,
     writer: str | None = None,
@@ -35,17 +44,39 @@ def tune(
     """Tunes calls like `shape` on `device`, which is present, and keeps every trial and the decision in `library`.
 
     Trials that the library already holds are not made again, so an interrupted call goes on where it stopped; after
-    Ctrl-C the decision so far is kept and KeyboardInterrupt raised. `writer` is the backend's module (None: the one for
-    the device), `sampler` what times the schedules (None: another process on this machine).
+    Ctrl-C the decision so far is kept and KeyboardInterrupt raised. `prior` is what the strategy is told beforehand.
+    `writer` is the backend's module (None: the one for the device), `sampler` what times the schedules (None: other
+    processes on this machine).
 
-    Raises UnknownStrategy, DefaultScheduleFailed, WorkerLost, and what the library and `settings.cache_dir` raise.
+    Raises UnknownStrategy, ExtraMissing, DefaultScheduleFailed, WorkerLost, and what the library and
+    `settings.cache_dir` raise.
     """
     propose = strategies.named(strategy)
     settings.cache_dir()
-    job = Job(pattern, operands, shape, device, writer or writer_for(device))
+    job = Job(pattern, operands, shape, device, writer or writer_for(device), policy)
     with ExitStack() as stack:
-        timed = sampler or IsolatedSampler(stack.enter_context(Isolated(job)))
-        session = Session(job, job.space(), job.key(), timed, library, progress or Silent(), Spending(budget), seed)
-        result = session.run(propose)
+        timed = sampler or isolated_sampler(job, stack)
+        session = opened(job, timed, library, progress or Silent(), Spending(budget), strategy, seed)
+        result = session.run(propose, prior)
     compiler.forget()
     return result
+
+
+def opened(
+    job: Job,
+    sampler: Sampler,
+    library: KernelLibrary,
+    progress: Progress,
+    spending: Spending,
+    strategy: str = STRATEGY,
+    seed: int = 0,
+) -> Session:
+    """The session of a task, nothing of it done yet."""
+    records = Records(library, job.key())
+    return Session(job, job.space(), sampler, records, progress, spending, seed, strategies.rules(strategy))
+
+
+def isolated_sampler(job: Job, stack: ExitStack, seconds: float = PREPARE_SECONDS) -> IsolatedSampler:
+    """What times schedules of `job` in other processes, which live as long as `stack`."""
+    compilers = stack.enter_context(Compilers(job, seconds))
+    return IsolatedSampler(stack.enter_context(Isolated(job)), compilers, prepare_seconds=seconds)

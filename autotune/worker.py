@@ -19,8 +19,8 @@ import torch
 
 from attncc.autotune.inputs import Inputs, random_inputs
 from attncc.autotune.job import Job
-from attncc.autotune.measure import clock_for, repetitions
-from attncc.autotune.request import Answer, Inspect, Prepare, Request, Sample, Used
+from attncc.autotune.measure import Clock, clock_for, launched, repetitions
+from attncc.autotune.request import Answer, Build, Inspect, Prepare, Request, Sample, Used
 from attncc.autotune.verify import Oracle, call, oracle, verify
 from attncc.codegen.kernel import KernelSource
 from attncc.errors import AttnccError
@@ -43,13 +43,21 @@ class _Bench:
 
     def answer(self, request: Request) -> Answer:
         match request:
+            case Build(source):
+                return _explained(partial(self._build, source))
             case Prepare(source):
                 return _explained(partial(self._prepare, source))
             case Sample(schedule):
                 ready, count = self.calls[schedule]
-                return clock_for(self.job.device.kind)(ready, count) / count
+                return _explained(lambda: self._clock()(ready, count) / count)
             case Inspect(source):
                 return _explained(partial(self._inspect, source))
+
+    def _clock(self) -> Clock:
+        return clock_for(self.job.device.kind, self.job.policy)
+
+    def _build(self, source: KernelSource) -> None:
+        self.job.backend.build(source, self.job.device)
 
     def _prepare(self, source: KernelSource) -> Failure | None:
         if self.inputs is None or self.expected is None:
@@ -60,8 +68,8 @@ class _Bench:
         agreement = verify(kernel, inputs, self.expected)
         if not agreement.holds:
             return Failure("incorrect", str(agreement))
-        ready = partial(call, kernel, inputs)
-        self.calls[source.schedule] = ready, repetitions(ready, clock_for(self.job.device.kind))
+        ready = launched(partial(call, kernel, inputs), self.job.policy)
+        self.calls[source.schedule] = ready, repetitions(ready, self._clock())
         return None
 
     def _inspect(self, source: KernelSource) -> Used | Failure:

@@ -11,6 +11,8 @@ from attncc.library.key import KernelKey
 
 Reason: TypeAlias = Literal["refused", "compile_error", "incorrect", "crash", "timeout", "out_of_memory", "spills"]
 Kind: TypeAlias = Literal["measured", "predicted"]
+#: Races while searching, and the last one among the fastest.
+Stage: TypeAlias = Literal["search", "confirm"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -29,6 +31,15 @@ class Timing:
     def ratio(self) -> float:
         """Time relative to the default schedule: what is comparable between rounds, days and machine loads."""
         return self.micros / self.control
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One round of a race: microseconds per call of the kernel with this source, and of the control."""
+
+    source: str
+    micros: float
+    control: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,17 @@ MIGRATIONS: Final[Sequence[str]] = (
         CHECK ((micros IS NULL) <> (reason IS NULL))
     );
     """,
+    """
+    CREATE TABLE sample (
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL REFERENCES key,
+        source TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        micros REAL NOT NULL, control REAL NOT NULL,
+        session TEXT NOT NULL
+    );
+    CREATE INDEX samples_of_key ON sample (key, stage);
+    """,
 )
 
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from attncc.errors import LibraryDamaged, LibraryNotWritable
 from attncc.library.connect import FILE, connect, reading, reported, writing
-from attncc.library.entry import REASONS, Failure, LibraryEntry, Timing, Trial
+from attncc.library.entry import REASONS, Failure, LibraryEntry, Sample, Stage, Timing, Trial
 from attncc.library.key import KernelKey
 from attncc.library.record import (
     RecordError,
@@ -91,11 +91,25 @@ class KernelLibrary:
             insert = f"INSERT OR IGNORE INTO trial (key, {TRIAL}, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             return self._connection.execute(insert, row).rowcount == 1
 
+    def add_sample(self, key: KernelKey, stage: Stage, sample: Sample) -> None:
+        """Keeps one sample of a race, so that a race that is broken off goes on where it was."""
+        with self._transaction():
+            self._know(key)
+            row = (key.digest(), stage, sample.source, sample.micros, sample.control, self.session)
+            insert = "INSERT INTO sample (key, stage, source, micros, control, session) VALUES (?, ?, ?, ?, ?, ?)"
+            self._connection.execute(insert, row)
+
+    def samples(self, key: KernelKey, stage: Stage) -> tuple[Sample, ...]:
+        """Every sample taken for `key` in races of this stage, in the order in which they were taken."""
+        query = "SELECT source, micros, control FROM sample WHERE key = ? AND stage = ? ORDER BY id"
+        with self._checked():
+            return tuple(map(_sample, self._read(query, key.digest(), stage)))
+
     def prune(self, keep: Callable[[KernelKey], bool]) -> int:
         """Forgets the decisions and trials of every key that `keep` refuses; returns how many keys that were."""
         gone = [(key.digest(),) for key in self.kernel_keys() if not keep(key)]
         with self._transaction():
-            for table, column in (("decision", "key"), ("trial", "key"), ("key", "digest")):
+            for table, column in (("decision", "key"), ("trial", "key"), ("sample", "key"), ("key", "digest")):
                 self._connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", gone)
         return len(gone)
 
@@ -159,6 +173,14 @@ def _trial(row: tuple[object, ...]) -> Trial:
         case _:
             raise RecordError(f"a trial has neither a time nor a known reason ({reason!r})")
     return Trial(read_schedule(str(schedule)), str(source), outcome)
+
+
+def _sample(row: tuple[object, ...]) -> Sample:
+    match row:
+        case (str(source), float(micros), float(control)):
+            return Sample(source, micros, control)
+        case _:
+            raise RecordError(f"a sample is not a source and two times ({row!r})")
 
 
 def order(entry: LibraryEntry) -> tuple[str | int, ...]:

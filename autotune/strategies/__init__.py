@@ -1,7 +1,8 @@
 """Which schedules are worth a trial? One way of proposing them per file, found by the file's name.
 
-A strategy is a function `search(space, rng)` that yields schedules and is sent their trials, in the same order and with
-the failures. It ends when it has nothing more to propose. It cannot measure, spend or log.
+A strategy is a function `search(space, rng, prior)` that yields schedules and is sent their trials, in the same order
+and with the failures. It ends when it has nothing more to propose. It cannot measure, spend or log. A file may say with
+RULES how its proposals are raced.
 """
 
 from __future__ import annotations
@@ -10,14 +11,29 @@ import importlib
 import pkgutil
 import random
 from collections.abc import Callable, Generator, Sequence
-from typing import TypeAlias, cast
+from dataclasses import dataclass
+from typing import Final, TypeAlias, cast
 
+from attncc.autotune.rules import SEARCH, Rules
 from attncc.errors import UnknownStrategy
 from attncc.ir.schedule import Schedule, SearchSpace
 from attncc.library.entry import Trial
 
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is known before anything is timed. `micros` predicts the time of a schedule (None: no model is at hand),
+    `winners` were the fastest of similar calls, and `most` schedules will be tried at most (None: no matter)."""
+
+    micros: Callable[[Schedule], float] | None = None
+    winners: tuple[Schedule, ...] = ()
+    most: int | None = None
+
+
+NOTHING: Final = Prior()
+
 Search: TypeAlias = Generator[Sequence[Schedule], Sequence[Trial], None]
-Strategy: TypeAlias = Callable[[SearchSpace, random.Random], Search]
+Strategy: TypeAlias = Callable[[SearchSpace, random.Random, Prior], Search]
 
 
 def names() -> tuple[str, ...]:
@@ -30,6 +46,11 @@ def named(name: str) -> Strategy:
     if name not in names():
         raise UnknownStrategy(name, names())
     return cast(Strategy, importlib.import_module(f"{__name__}.{name}").search)
+
+
+def rules(name: str) -> Rules:
+    """How the proposals of the strategy in the file of this name are raced."""
+    return cast(Rules, getattr(importlib.import_module(f"{__name__}.{name}"), "RULES", SEARCH))
 
 
 def ratio(trial: Trial) -> float:

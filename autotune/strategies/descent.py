@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from attncc.autotune.strategies import Search, ratio
+from attncc.autotune.strategies import Prior, Search, ratio
 from attncc.ir.schedule import SearchSpace
 from attncc.library.entry import Trial
 
@@ -15,7 +15,7 @@ STARTS: Final = 8
 LEADERS: Final = 2
 
 
-def search(space: SearchSpace, rng: random.Random) -> Search:
+def search(space: SearchSpace, rng: random.Random, prior: Prior) -> Search:
     trials: list[Trial] = list((yield space.sample(STARTS, rng)))
     explored = set()
     while leaders := [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from attncc.autotune.strategies import named
+from attncc.autotune.strategies import NOTHING, Prior, named
 from attncc.ir.schedule import Knob, Schedule, SearchSpace
 from attncc.library.entry import Failure, Timing, Trial
 
@@ -34,9 +34,9 @@ class Landscape:
     def best(self) -> float:
         return min(self.trial(schedule).micros for schedule in self.space.schedules())
 
-    def replay(self, strategy: str, seed: int) -> list[Trial]:
+    def replay(self, strategy: str, seed: int, prior: Prior = NOTHING) -> list[Trial]:
         """The trials that `strategy` asks for until it ends, each schedule once, in order."""
-        search = named(strategy)(self.space, random.Random(seed))
+        search = named(strategy)(self.space, random.Random(seed), prior)
         made: dict[Schedule, Trial] = {}
         proposal = next(search)
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -30,12 +30,16 @@ class Replay:
     """A Sampler that reads times from a table and remembers what it was asked."""
 
     micros: Mapping[Schedule, float | Failure]
+    built: list[Schedule] = field(default_factory=list)
     prepared: list[Schedule] = field(default_factory=list)
     sampled: list[Schedule] = field(default_factory=list)
     noise: Mapping[Schedule, list[float]] = field(default_factory=dict)
 
     def source(self, schedule: Schedule) -> str:
         return str(schedule)
+
+    def build(self, schedules: Sequence[Schedule]) -> None:
+        self.built += schedules
 
     def prepare(self, schedule: Schedule) -> Failure | None:
         self.prepared.append(schedule)

@@ -7,7 +7,9 @@ from math import inf
 
 import pytest
 
-from attncc.autotune.race import CONFIRM, SEARCH, ControlFailed, Rules, race
+from attncc.autotune.lane import Lane
+from attncc.autotune.race import ControlFailed, Track, race
+from attncc.autotune.rules import SEARCH, Rules
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure, Timing
 from tests.autotune.samples import Replay, schedule, toy_times
@@ -19,7 +21,8 @@ def outcomes(
     sampler: Replay, entrants: list[Schedule], rules: Rules = SEARCH, best: float = inf, rounds: int = 99
 ) -> dict[Schedule, Timing | Failure]:
     left = iter(range(rounds, 0, -1))
-    return dict(race(entrants, CONTROL, sampler, random.Random(0), rules, best, lambda: next(left) == 1))
+    track = Track(CONTROL, sampler, random.Random(0), lambda: next(left) == 1)
+    return dict(race({entrant: Lane() for entrant in entrants}, track, rules, best))
 
 
 def ratio(outcome: Timing | Failure) -> float:
@@ -28,21 +31,21 @@ def ratio(outcome: Timing | Failure) -> float:
 
 
 def test_exact_times_give_exact_ratios() -> None:
-    found = outcomes(toy_times(), [CONTROL, *OTHERS], CONFIRM)
+    found = outcomes(toy_times(), [CONTROL, *OTHERS], Rules(rounds=15))
     assert {entrant: ratio(outcome) for entrant, outcome in found.items()} == {
         CONTROL: 1.0,
         schedule(32): pytest.approx(4 / 6),
         schedule(64): pytest.approx(2 / 6),
         schedule(128): pytest.approx(3 / 6),
     }
-    assert {outcome.samples for outcome in found.values() if isinstance(outcome, Timing)} == {CONFIRM.rounds}
+    assert {outcome.samples for outcome in found.values() if isinstance(outcome, Timing)} == {15}
 
 
 def test_the_hopeless_leave_early_and_the_best_stays() -> None:
     sampler = toy_times()
     found = outcomes(sampler, OTHERS)
     samples = {entrant: outcome.samples for entrant, outcome in found.items() if isinstance(outcome, Timing)}
-    assert samples == {schedule(32): 1, schedule(128): 2, schedule(64): SEARCH.rounds}
+    assert samples == {schedule(32): 1, schedule(128): 1, schedule(64): SEARCH.rounds}
 
 
 def test_a_known_best_sends_slower_ones_home() -> None:
@@ -81,7 +84,7 @@ def test_a_control_that_fails_ends_the_race() -> None:
 
 
 def test_enough_ends_after_a_round_with_what_there_is() -> None:
-    found = outcomes(toy_times(), OTHERS, CONFIRM, rounds=3)
+    found = outcomes(toy_times(), OTHERS, Rules(rounds=15), rounds=3)
     assert {outcome.samples for outcome in found.values() if isinstance(outcome, Timing)} == {3}
 
 

@@ -41,7 +41,7 @@ def test_the_same_seed_proposes_the_same(strategy: str, landscape: Landscape) ->
 
 @over_strategies
 def test_a_search_may_be_left_at_any_point(strategy: str) -> None:
-    search = strategies.named(strategy)(LANDSCAPES[0].space, random.Random(0))
+    search = strategies.named(strategy)(LANDSCAPES[0].space, random.Random(0), strategies.NOTHING)
     next(search)
     search.close()
 

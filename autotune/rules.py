@@ -1,0 +1,31 @@
+"""How long is a race, and who leaves it early?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+#: A lane leaves after round r when its ratio exceeds the best one by the factor for r; the last factor holds on.
+LIMITS: Final = (1.3, 1.2, 1.15, 1.1, 1.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How many rounds a race has, and who leaves it before: those beyond `limits`, and from `telling` rounds on those
+    that can be told apart from the best. With `halving`, the slower half leaves after 1, 2, 4, ... rounds. So many as
+    `together` are built, then raced."""
+
+    rounds: int
+    limits: tuple[float, ...] = ()
+    telling: float = inf
+    halving: bool = False
+    together: int = 8
+
+    def limit(self, samples: int) -> float:
+        """How many times the best ratio a lane with so many samples may have."""
+        return (*self.limits[samples - 1 :], *self.limits[-1:], inf)[0]
+
+
+SEARCH: Final = Rules(rounds=7, limits=LIMITS)
+CONFIRM: Final = Rules(rounds=48, telling=8)
