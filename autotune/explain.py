@@ -13,7 +13,7 @@ from typing import Final
 from attncc import compiler, passes
 from attncc.autotune.counts import counts
 from attncc.autotune.job import Job
-from attncc.autotune.model import makespan
+from attncc.autotune.makespan import makespan
 from attncc.autotune.provenance import made_with
 from attncc.ir.schedule import Schedule, SearchSpace
 from attncc.library.entry import Failure, Timing, Trial
