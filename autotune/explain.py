@@ -132,7 +132,7 @@ def _grouped(sentences: Iterable[str]) -> tuple[Pruned, ...]:
 
 
 def _limits(job: Job, schedule: Schedule) -> tuple[Limits | None, tuple[str, ...]]:
-    unknown = ("shares of products, exponentials and memory: the model gives none for this device",)
+    unknown = ("shares of products, exponentials and memory: not computed here",)
     if job.pattern.selections or job.pattern.inputs:
         return None, (*unknown, "steps of tiles: they depend on what a call chooses or brings")
     found = counts(passes.run(job.pattern, job.backend.tiling(job.phase, schedule)), job.shape)

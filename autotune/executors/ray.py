@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
@@ -39,17 +39,37 @@ class Remote:
     job: Job
     handle: Handle
     generation: int = 0
+    _tasks: dict[KernelSource, ray.ObjectRef] = field(default_factory=dict)
+
+    def build(self, sources: Sequence[KernelSource]) -> list[Failure | None]:
+        """Compiles all at once, wherever there are free CPUs; None for each that has become a kernel."""
+        for source in sources:
+            self._task(source)
+        answers = [self._compiled(source) for source in sources]
+        return [answer if isinstance(answer, Failure) else None for answer in answers]
 
     def ask(self, request: Request, seconds: float) -> Answer:
         built: Built = {}
         if isinstance(request, Prepare):
-            found = _compiled(self.job, request.source)
+            found = self._compiled(request.source)
             if isinstance(found, Failure):
                 return found
             built = found
         told = _told(self.handle.ask.remote(request, seconds, built), seconds + TRAVEL_SECONDS)
         answer, self.generation = cast(tuple[Answer, int], told)
         return answer
+
+    def _task(self, source: KernelSource) -> ray.ObjectRef:
+        if source not in self._tasks:
+            task = ray.remote(num_cpus=1, max_retries=2)(_compile)
+            self._tasks[source] = task.remote(self.job, source)
+        return self._tasks[source]
+
+    def _compiled(self, source: KernelSource) -> Built | Failure:
+        # Kernels for GPUs are compiled where they are timed.
+        if source.backend != "cpu":
+            return {}
+        return cast(Built | Failure, _told(self._task(source), COMPILE_SECONDS))
 
 
 @dataclass(slots=True)
@@ -145,13 +165,6 @@ def _compile(job: Job, source: KernelSource) -> Built | Failure:
         return compiled(job, source)
     except AttnccError as error:
         return Failure("compile_error", str(error))
-
-
-def _compiled(job: Job, source: KernelSource) -> Built | Failure:
-    if source.backend != "cpu":
-        return {}
-    task = ray.remote(num_cpus=1, max_retries=2)(_compile)
-    return cast(Built | Failure, _told(task.remote(job, source), COMPILE_SECONDS))
 
 
 def _told(reference: ray.ObjectRef, seconds: float) -> object:
