@@ -121,9 +121,9 @@ def agrees(pattern: attncc.Pattern, sizes: Sizes, told: Told, **inputs: Tensor) 
     """The mask, by the choice of a call, and the reference, by the choice in float64, are as told."""
     query, key = tensors(sizes)
     value = torch.randn(key.shape, generator=torch.Generator().manual_seed(1))
-    mask = pattern.mask(query, key, **inputs).numpy()  # type: ignore[arg-type]
+    mask = pattern.mask(query, key, **inputs).numpy()  # type: ignore[arg-type] - none is named scale
     exact = (query.double(), key.double(), value.double())
-    out = attncc.reference(*exact, pattern, **inputs).numpy()  # type: ignore[call-overload]
+    out = attncc.reference(*exact, pattern, **inputs).numpy()  # type: ignore[call-overload] - as above
     for one in sequences(query, key):
         kept = told(one)
         assert (mask[one.batch] == kept).all()
