@@ -129,15 +129,13 @@ def test_opening_a_hundred_kernels_imports_no_compiler(tmp_path: Path) -> None:
         for number in range(100):
             library.put(replace(ENTRY, key=replace(KEY, meaning=f"{number}")))
     program = (
-        "import sys, time; sys.argv[0] = 'attncc'; start = time.process_time()\n"
+        "import sys; sys.argv[0] = 'attncc'\n"
         "from attncc.library.store import KernelLibrary; from pathlib import Path\n"
         f"with KernelLibrary(Path({str(tmp_path)!r})) as library: print(len(library.entries()))\n"
-        "print(time.process_time() - start)\n"
         "print([name for name in ('torch', 'triton', 'islpy', 'optuna', 'ray') if name in sys.modules])"
     )
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
-    count, seconds, loaded = run.stdout.splitlines()
+    count, loaded = run.stdout.splitlines()
     assert (count, loaded) == ("100", "[]")
-    assert float(seconds) < 0.15
