@@ -1,4 +1,7 @@
-/* vertical_slash: The columns and diagonals that the last queries look at, chosen at run time for each head.
+/* vertical_slash: The columns and diagonals that the last queries look at, chosen at run time for each head. A
+   tile of queries sees what any of its rows sees along a diagonal. The source's kernel also takes keys up to the
+   end of its steps of 64, and where the budget is smaller than what is always in, leaves open which of it stays;
+   here all of it stays.
 
    cpu, prefill, float32, head_dim 64; written by attncc 0.1.0. To write it again:
        attncc show vertical_slash --stage cpu --dtype float32 --set vertical=1000 --set slash=6096 --set first=30

@@ -1,4 +1,6 @@
-"""hip: Sinks, a local window, and keys found by pruning chunks in stages, chosen for all heads together.
+"""hip: Sinks, a local window, and keys found by pruning chunks in stages, chosen for all heads together. The
+search ends where the window of the last row begins; the source's goes on for a chunk, and its kernel masks
+that out.
 
 triton, prefill, bfloat16, head_dim 128; written by attncc 0.1.0. To write it again:
     attncc show hip --stage triton --dtype bfloat16 --set sink=256 --set window=1024 --set top=256 --set
