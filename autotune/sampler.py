@@ -51,6 +51,12 @@ class IsolatedSampler:
     _built: dict[Schedule, Failure | None] = field(default_factory=dict)
     _ready: set[tuple[int, Schedule]] = field(default_factory=set)
 
+    def rest(self) -> None:
+        """Ends the processes; they start again when they are needed."""
+        self.isolated.rest()
+        if self.compilers is not None:
+            self.compilers.rest()
+
     def source(self, schedule: Schedule) -> str:
         if schedule not in self._sources:
             self._sources[schedule] = self.isolated.job.source(schedule)

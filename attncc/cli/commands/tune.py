@@ -10,6 +10,8 @@ import click
 
 from attncc.autotune import strategies
 from attncc.autotune.budget import Budget
+from attncc.autotune.effort import DEFAULT, EFFORTS
+from attncc.autotune.policy import POLICIES, USUAL
 from attncc.cli import output
 from attncc.cli.options import (
     ShapeParam,
@@ -59,9 +61,26 @@ class BudgetParam(click.ParamType[Budget]):
 )
 @dtype_option
 @click.option(
-    "--budget", type=BudgetParam(), help="For each pattern and shape; default 60 s, or 24trials with --target."
+    "--effort",
+    type=click.Choice(list(EFFORTS)),
+    default=DEFAULT,
+    show_default=True,
+    help="How many schedules are tried: a few, about one in seven, all.",
 )
-@click.option("--strategy", type=click.Choice(strategies.names()), default="descent", show_default=True)
+@click.option(
+    "--budget",
+    type=BudgetParam(),
+    help="For each pattern and shape, in place of the effort's; with --target 24trials if not given.",
+)
+@click.option("--shared", is_flag=True, help="The budget is for all patterns and shapes, spent where it gains most.")
+@click.option("--strategy", type=click.Choice(strategies.names()), help="In place of the effort's.")
+@click.option(
+    "--policy",
+    type=click.Choice(list(POLICIES)),
+    default=str(USUAL),
+    show_default=True,
+    help="How calls are timed on a GPU; kept apart in the library.",
+)
 @library_option
 @settings_option
 @json_option
@@ -71,19 +90,22 @@ def command(
     target: str | None,
     shapes: tuple[Shape, ...],
     dtype: DType,
+    effort: str,
     budget: Budget | None,
-    strategy: str,
+    shared: bool,
+    strategy: str | None,
+    policy: str,
     library_path: Path,
     overrides: tuple[tuple[str, int], ...],
     as_json: bool,
 ) -> int:
     """Find the fastest schedules and keep them in the library."""
     # PyTorch loads only for commands that run kernels.
-    from attncc.cli.tuning import Call, Tuning
+    from attncc.cli.tuning import Call, Search, Tuning
 
     patterns = list(_patterns(names, dict(overrides)))
     calls = [Call(pattern, shape, dtype) for pattern in patterns for shape in shapes]
-    tuning = Tuning(calls, library_path, budget, strategy)
+    tuning = Tuning(calls, library_path, Search(effort, strategy, budget, shared, POLICIES[policy]))
     status = tuning.predict(target) if target else tuning.measure(place)
     if as_json or tuning.done:
         output.table([_row(entry) for entry in tuning.done], as_json)
