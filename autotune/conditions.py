@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import util
 from typing import Final
 
 #: Bits of the driver's reasons for a lower clock, in its own order; an idle GPU and chosen clocks are no reason here.
@@ -45,10 +44,11 @@ class Conditions:
 
 def read(index: int = 0) -> Conditions | None:
     """The conditions of the GPU with this index; None where no NVIDIA driver answers, or not for this GPU."""
-    if util.find_spec("pynvml") is None:
+    # Absent on machines without NVIDIA's packages.
+    try:
+        import pynvml
+    except ImportError:
         return None
-    import pynvml
-
     try:
         pynvml.nvmlInit()
         device = pynvml.nvmlDeviceGetHandleByIndex(index)

@@ -11,7 +11,7 @@ from attncc.autotune.strategies import Prior, Search
 from attncc.ir.schedule import SearchSpace
 
 #: Of all schedules most are hopeless: one round tells which, and the last race, not this one, tells the best apart.
-RULES: Final = Rules(rounds=4, limits=(1.02, 1.0), together=32)
+RULES: Final = Rules(rounds=4, limits=(1.02, 1.0), together=64)
 
 
 def search(space: SearchSpace, rng: random.Random, prior: Prior) -> Search:

@@ -9,8 +9,6 @@ from math import inf
 from statistics import mean, median, quantiles
 from typing import Final
 
-import pytest
-
 from attncc.autotune.decide import choose, finalists
 from attncc.autotune.effort import EFFORTS
 from attncc.autotune.lane import Lane
@@ -117,14 +115,27 @@ def test_a_race_costs_no_more_where_samples_differ_by_a_tenth() -> None:
     assert mean(after) <= 0.03
 
 
-@pytest.mark.parametrize("landscape", RECORDED, ids=lambda landscape: landscape.name)
-def test_tuning_again_on_a_quiet_machine_decides_the_same(landscape: Landscape) -> None:
-    kept = []
-    for seed in SEEDS:
-        sampler = Noisy(landscape=landscape, rng=random.Random(seed))
-        kept.append(confirmed(landscape, sampler, raced(landscape, sampler, seed)))
-    assert max(map(kept.count, kept)) >= 0.75 * len(kept)
-    assert max(regret(landscape, schedule) for schedule in kept) <= 0.05
+def test_tuning_again_on_a_quiet_machine_mostly_decides_the_same() -> None:
+    """Not always: where schedules lie close together up to the edge of a tie, chance says which side one is on."""
+    same, regrets = [], []
+    for landscape in RECORDED:
+        kept = []
+        for seed in SEEDS:
+            sampler = Noisy(landscape=landscape, rng=random.Random(seed))
+            kept.append(confirmed(landscape, sampler, raced(landscape, sampler, seed)))
+        same.append(max(map(kept.count, kept)) / len(kept))
+        regrets += [regret(landscape, schedule) for schedule in kept]
+    assert mean(same) >= 0.85
+    assert mean(regrets) <= 0.02
+    assert max(regrets) <= 0.05
+
+
+def test_the_same_record_always_gives_the_same_decision() -> None:
+    for landscape in RECORDED:
+        sampler = Noisy(landscape=landscape, rng=random.Random(0))
+        trials = raced(landscape, sampler, 0)
+        shuffled = random.Random(1).sample(trials, len(trials))
+        assert choose(trials, landscape.space) == choose(shuffled, landscape.space)
 
 
 def confirmed(landscape: Landscape, sampler: Recorded, trials: list[Trial]) -> Schedule:

