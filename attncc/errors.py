@@ -232,6 +232,13 @@ class ExtraMissing(AttnccError):
         super().__init__(f"{what} needs a package that is not installed: pip install 'attncc[{extra}]'")
 
 
+class PolicyNeedsGpu(AttnccError):
+    """Calls on a CPU are made in one way only."""
+
+    def __init__(self, policy: str) -> None:
+        super().__init__(f"calls cannot be timed {policy!r} on a CPU, where they are launched one by one; leave it out")
+
+
 class DefaultScheduleFailed(AttnccError):
     """The built-in schedule does not work, so there is nothing to compare others with."""
 

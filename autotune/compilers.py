@@ -43,6 +43,11 @@ class Compilers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.close()
 
+    def rest(self) -> None:
+        """Ends the processes until something is to be compiled again."""
+        for isolated in self._all:
+            isolated.rest()
+
     def build(self, sources: Sequence[KernelSource]) -> list[Failure | None]:
         """Of each source why it cannot be compiled; None where it can. Raises WorkerLost."""
         with ThreadPoolExecutor(len(self._all)) as pool:

@@ -26,6 +26,8 @@ class Effort:
         return min(self.greatest, max(self.fewest, math.floor(self.share * legal)))
 
 
+DEFAULT: Final = "standard"
+
 #: All of `quick` is over in a minute: the last race and the start of the processes take what is left of it.
 EFFORTS: Final[Mapping[str, Effort]] = {
     "quick": Effort("ranked", seconds=45.0, share=0.08, fewest=4, greatest=12),

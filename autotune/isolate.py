@@ -78,7 +78,7 @@ class Isolated:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._end()
+        self.rest()
 
     def ask(self, request: Request, seconds: float) -> Answer:
         """The answer, or a Failure if there is none in time; raises WorkerLost if no process can be started."""
@@ -88,10 +88,10 @@ class Isolated:
             answer = self._process.ask(request, seconds)
         except BaseException:
             # An answer that nobody waits for any longer would be taken for the next one.
-            self._end()
+            self.rest()
             raise
         if isinstance(answer, Failure) and answer.reason in ("crash", "timeout"):
-            self._end()
+            self.rest()
         return answer
 
     def kill(self) -> None:
@@ -99,7 +99,8 @@ class Isolated:
         if self._process is not None:
             self._process.kill()
 
-    def _end(self) -> None:
+    def rest(self) -> None:
+        """Ends the process until something is asked again."""
         if self._process is not None:
             self._process.end()
         self._process = None

@@ -10,7 +10,9 @@ from attncc.library.entry import LibraryEntry, Trial
 
 
 class Progress(Protocol):
-    """Is told what happens, in this order: `started`, any number of `trial`, `finished` unless an error ends it."""
+    """Is told what happens, in this order: `started`, any number of `trial`, `finished` unless an error ends it.
+
+    Where tasks take turns, `started` is told again when one goes on, and before it is `finished`."""
 
     def started(self, job: Job, legal: int, remembered: int) -> None:
         """`legal` schedules are in the space; trials of `remembered` of them are in the library already."""

@@ -6,6 +6,7 @@ import os
 import platform
 from importlib import metadata
 
+from attncc.autotune import conditions
 from attncc.device import DeviceModel
 from attncc.version import VERSION
 
@@ -19,7 +20,13 @@ def made_with(device: DeviceModel) -> tuple[tuple[str, str], ...]:
         ("python", platform.python_version()),
         ("device", device.name),
         ("load", f"{os.getloadavg()[0]:.1f}"),
+        *(_conditions() if device.kind == "cuda" and device.present else ()),
     )
+
+
+def _conditions() -> tuple[tuple[str, str], ...]:
+    found = conditions.read()
+    return conditions.ABSENT if found is None else found.told()
 
 
 def _version(package: str) -> str:

@@ -16,7 +16,7 @@ from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure, Timing
 
 #: A lane leaves a race only when it is apart from the best by so many times what chance explains.
-DOUBT: Final = 1.6
+DOUBT: Final = 2.2
 
 
 @dataclass(frozen=True, slots=True)

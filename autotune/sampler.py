@@ -46,6 +46,8 @@ class Elsewhere(Protocol):
 
     def ask(self, request: Request, seconds: float) -> Answer: ...
 
+    def rest(self) -> None: ...
+
 
 @dataclass(slots=True)
 class IsolatedSampler:
@@ -59,6 +61,12 @@ class IsolatedSampler:
     _sources: dict[Schedule, KernelSource] = field(default_factory=dict)
     _built: dict[Schedule, Failure | None] = field(default_factory=dict)
     _ready: set[tuple[int, Schedule]] = field(default_factory=set)
+
+    def rest(self) -> None:
+        """Ends the processes; they start again when they are needed."""
+        self.isolated.rest()
+        if self.compilers is not None:
+            self.compilers.rest()
 
     def source(self, schedule: Schedule) -> str:
         if schedule not in self._sources:

@@ -69,9 +69,12 @@ class Session:
             raise
 
     def begin(self, propose: Strategy, prior: Prior) -> None:
-        remembered = self.records.refresh()
-        self.progress.started(self.job, sum(1 for _ in self.space.schedules()), remembered)
+        self.resume()
         self._search = propose(self.space, random.Random(self.seed), prior)
+
+    def resume(self) -> None:
+        """Tells that this task is the one that goes on."""
+        self.progress.started(self.job, sum(1 for _ in self.space.schedules()), self.records.refresh())
 
     def advance(self) -> bool:
         """Tries one proposal; False when there is none left or the budget is spent."""
@@ -91,6 +94,7 @@ class Session:
         return min([1.0, *(trial.ratio for trial in self.known.values())])
 
     def conclude(self) -> TuneResult:
+        """The decision, in the library and as a result."""
         entry = self._confirmed()
         self.progress.finished(entry)
         ending = self._ending or "budget"

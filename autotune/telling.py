@@ -8,7 +8,7 @@ from typing import Final
 from attncc.library.entry import Timing
 
 #: Schedules whose times differ by less are the same for whoever calls them.
-TIE: Final = 1.01
+TIE: Final = 1.02
 #: The standard error of a median of n samples is 1.2533 deviations over the root of n, a deviation 1.4826 median
 #: absolute deviations.
 MEDIAN_ERROR: Final = 1.2533 * 1.4826

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from typing import Final
 
@@ -19,10 +20,12 @@ from attncc.autotune.session import Session, TuneResult
 from attncc.autotune.strategies import NOTHING, Prior
 from attncc.device import DeviceModel
 from attncc.ir.pattern import Pattern
-from attncc.ir.schedule import Operands, Shape
+from attncc.ir.schedule import Operands, Schedule, Shape
 from attncc.library.store import KernelLibrary
 
 STRATEGY: Final = "descent"
+#: So many schedules of other calls are tried early.
+MOST_WINNERS: Final = 3
 
 
 def tune(
@@ -74,6 +77,16 @@ def opened(
     """The session of a task, nothing of it done yet."""
     records = Records(library, job.key())
     return Session(job, job.space(), sampler, records, progress, spending, seed, strategies.rules(strategy))
+
+
+def winners(job: Job, library: KernelLibrary, most: int = MOST_WINNERS) -> tuple[Schedule, ...]:
+    """The schedules that were decided for other calls with the same knobs, those of the same dtype and most decisions
+    first: what is fast for one pattern is often fast for the next."""
+    key = job.key()
+    entries = [entry for entry in library.entries() if (entry.key.backend, entry.key.space) == (key.backend, key.space)]
+    found = Counter(entry.schedule for entry in entries if entry.key != key)
+    found.update(entry.schedule for entry in entries if entry.key != key and entry.key.dtype == key.dtype)
+    return tuple(schedule for schedule, _ in found.most_common(most))
 
 
 def isolated_sampler(job: Job, stack: ExitStack, seconds: float = PREPARE_SECONDS) -> IsolatedSampler:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
 from attncc.autotune.budget import Spending
@@ -27,6 +27,8 @@ class TuningBar:
         self._bars = Progress(name, bar, told, _Left(), console=console, disable=not console.is_terminal)
         self._tasks, self._shown = tasks, 0
         self._legal = 0
+        self._known: dict[str, TaskID] = {}
+        self._current = TaskID(0)
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -36,11 +38,17 @@ class TuningBar:
         self._bars.stop()
 
     def started(self, job: Job, legal: int, remembered: int) -> None:
+        """A task that goes on after others keeps its bar."""
         self._legal = legal
+        if str(job) in self._known:
+            self._current = self._known[str(job)]
+            return
         self._shown += 1
         known = f"{remembered} remembered" if remembered else "checking the default"
         description = f"{self._shown}/{self._tasks} {job}"
-        self._bars.add_task(description, total=1.0, tried=f"{legal} schedules", best=known, ends=None)
+        self._current = self._known[str(job)] = self._bars.add_task(
+            description, total=1.0, tried=f"{legal} schedules", best=known, ends=None
+        )
 
     def trial(self, trial: Trial, best: Trial | None, spending: Spending) -> None:
         found = "none works yet" if best is None else f"best {best.micros:,.0f} us ({1 / best.ratio:.2f} x default)"
@@ -54,7 +62,7 @@ class TuningBar:
         self._update(1.0, tried=f"{entry.trials} tried", best=best, ends=None)
 
     def _update(self, done: float, tried: str, best: str, ends: float | None) -> None:
-        self._bars.update(self._bars.task_ids[-1], completed=done, tried=tried, best=best, ends=ends)
+        self._bars.update(self._current, completed=done, tried=tried, best=best, ends=ends)
 
 
 class _Left(ProgressColumn):

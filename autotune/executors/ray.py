@@ -59,6 +59,9 @@ class Remote:
         answer, self.generation = cast(tuple[Answer, int], told)
         return answer
 
+    def rest(self) -> None:
+        """The cluster keeps its actor until the job is done."""
+
     def _task(self, source: KernelSource) -> ray.ObjectRef:
         if source not in self._tasks:
             task = ray.remote(num_cpus=1, max_retries=2)(_compile)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ class Landscape:
     name: str
     space: SearchSpace
     micros: Callable[[Schedule], float | None]
+    samples: Mapping[Schedule, list[float]] = field(default_factory=dict)
 
     def trial(self, schedule: Schedule) -> Trial:
         assert self.space.holds(schedule), f"{schedule} is not in the space"
@@ -90,7 +91,15 @@ def recorded(file: Path) -> Landscape:
         return None if ratio is None else CONTROL * float(ratio)
 
     space = SearchSpace(knobs, lambda schedule: None if choices(schedule) in ratios else "refused when recorded")
-    return Landscape(file.stem, space, micros)
+    names = [knob.name for knob in knobs]
+    samples = {
+        Schedule(tuple(zip(names, choices, strict=True))): [CONTROL * sample for sample in samples]
+        for *choices, samples in record.get("samples", ())
+    }
+    return Landscape(file.stem, space, micros, samples)
 
 
-LANDSCAPES: Final = SYNTHETIC + tuple(map(recorded, sorted((Path(__file__).parent / "recorded").glob("*.json"))))
+RECORDED: Final = tuple(map(recorded, sorted((Path(__file__).parent / "recorded").glob("*.json"))))
+#: Those with samples, not only times.
+SAMPLED: Final = tuple(landscape for landscape in RECORDED if landscape.samples)
+LANDSCAPES: Final = SYNTHETIC + RECORDED

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from attncc.autotune.isolate import Isolated
 from attncc.autotune.sampler import IsolatedSampler
-from attncc.autotune.tuner import tune
+from attncc.autotune.tuner import isolated_sampler, tune
 from attncc.errors import WorkerLost
 from attncc.library.entry import Failure, Timing
 from attncc.library.store import KernelLibrary
@@ -29,7 +30,13 @@ EXPECTED = {
     "unequal_lse": ("incorrect", "lse differs by 1.00e-01 (allowed"),
     "broken": ("compile_error", "line 1: this does not compile"),
     "memory": ("out_of_memory", "no memory for the kernel's buffers"),
-    "hang": ("timeout", "no answer within 2 seconds"),
+    "hang": ("timeout", "no answer within 4 seconds"),
+    "illegal_address": ("crash", "an illegal memory access was encountered"),
+    "late_segfault": ("crash", "killed by SIGSEGV"),
+    "late_memory": ("out_of_memory", "Tried to allocate 2 GiB"),
+    "compiler_segfault": ("crash", "killed by SIGSEGV"),
+    "compiler_hang": ("timeout", "no answer within 4 seconds"),
+    "compiler_memory": ("out_of_memory", "no memory for the kernel's buffers"),
 }
 
 
@@ -39,9 +46,10 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
+@pytest.mark.slow
 def test_every_fault_becomes_a_trial_and_the_best_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTNCC_TOY_FAULTS", ",".join(EXPECTED))
-    with KernelLibrary(tmp_path) as library, Isolated(JOB) as isolated:
+    with KernelLibrary(tmp_path) as library, ExitStack() as stack:
         result = tune(
             CAUSAL,
             JOB.operands,
@@ -50,7 +58,7 @@ def test_every_fault_becomes_a_trial_and_the_best_is_found(tmp_path: Path, monke
             library=library,
             strategy="exhaustive",
             writer=WRITER,
-            sampler=IsolatedSampler(isolated, prepare_seconds=2),
+            sampler=isolated_sampler(JOB, stack, seconds=4),
         )
     outcomes = {trial.schedule["fault"]: trial.outcome for trial in result.trials if trial.schedule["tile"] == 16}
     assert isinstance(outcomes.pop("none"), Timing)
@@ -84,7 +92,7 @@ def test_a_worker_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) ->
 HANG = """
 import sys
 from pathlib import Path
-from attncc.autotune.tuner import tune
+from attncc.autotune.tuner import isolated_sampler, tune
 from attncc.library.store import KernelLibrary
 from tests.autotune.samples import CAUSAL, DEVICE, JOB, SHAPE
 from tests.autotune.toy import WRITER

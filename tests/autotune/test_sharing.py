@@ -1,4 +1,4 @@
-"""Do tuners that are killed, or that share a library, leave every trial there, once?"""
+"""Do tuners that are killed, or that share a library, leave every trial there, once, and every sample but the last?"""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from attncc.autotune.tuner import tune
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure
@@ -19,21 +21,19 @@ from tests.autotune.samples import CAUSAL, DEVICE, JOB, SHAPE, Replay, schedule,
 from tests.autotune.toy import WRITER
 
 FORK = multiprocessing.get_context("fork")
+TILES = (16, 32, 64, 128)
 
 
 @dataclass
 class Slow(Replay):
-    """Times from a table, in a little time; tells a file which schedules it was asked to build."""
+    """Times from a table, in a little time; tells a file which schedules it was asked to time."""
 
     diary: Path = Path()
 
-    def prepare(self, schedule: Schedule) -> Failure | None:
-        with self.diary.open("a") as diary:
-            diary.write(f"{schedule['tile']}\n")
-        return super().prepare(schedule)
-
     def sample(self, schedule: Schedule) -> float | Failure:
         time.sleep(0.001)
+        with self.diary.open("a") as diary:
+            diary.write(f"{schedule['tile']}\n")
         return super().sample(schedule)
 
 
@@ -63,30 +63,69 @@ def decision(folder: Path) -> Schedule | None:
     return entry.schedule if entry else None
 
 
+def samples(folder: Path) -> Counter[str]:
+    """Samples in the library, of each schedule but the control, whose samples go with those of the others."""
+    with KernelLibrary(folder) as library:
+        both = [*library.samples(JOB.key(), "search"), *library.samples(JOB.key(), "confirm")]
+    return Counter(sample.source for sample in both if sample.source != str(schedule(16)))
+
+
+def timed(diary: Path) -> Counter[str]:
+    lines = diary.read_text().split() if diary.exists() else []
+    return Counter(str(schedule(int(tile))) for tile in lines if tile != "16")
+
+
+def killed_and_resumed(place: Path, after_seconds: float) -> None:
+    """A tuner is killed; the next one goes on where it was, and repeats neither a trial nor a sample."""
+    folder, first, second = place / "library", place / "first", place / "second"
+    place.mkdir()
+    process = FORK.Process(target=tune_into, args=(folder, first))
+    process.start()
+    time.sleep(after_seconds)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    before, decided = kept(folder), decision(folder)
+    lost = timed(first) - samples(folder)
+    assert lost.total() <= 1, "at most the sample in flight is lost"
+    tune_into(folder, second)
+    assert kept(folder) == Counter({schedule(tile): 1 for tile in TILES})
+    assert decision(folder) == schedule(64)
+    assert samples(folder) == timed(first) + timed(second) - lost
+    if len(before) == 4 and decided:
+        assert not second.exists(), "a finished tuning is not repeated"
+    uninterrupted = place / "uninterrupted"
+    tune_into(place / "other", uninterrupted)
+    assert samples(folder) == timed(uninterrupted), "no sample is taken that is there already"
+
+
 def test_killed_anywhere_tuning_goes_on_and_ends_as_it_would_have(tmp_path: Path) -> None:
     rng = random.Random(0)
-    for at in range(15):
-        folder, first, second = (tmp_path / f"{name}{at}" for name in ("library", "first", "second"))
-        process = FORK.Process(target=tune_into, args=(folder, first))
-        process.start()
-        time.sleep(rng.random() / 6)
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        before, decided = kept(folder), decision(folder)
-        tune_into(folder, second)
-        assert kept(folder) == Counter({schedule(tile): 1 for tile in (16, 32, 64, 128)})
-        assert decision(folder) == schedule(64)
-        if len(before) == 4 and decided:
-            assert not second.exists(), "a finished tuning is not repeated"
+    for at in range(6):
+        killed_and_resumed(tmp_path / str(at), rng.random() * 0.6)
 
 
-def test_tuners_that_share_a_library_keep_every_trial_once(tmp_path: Path) -> None:
-    processes = [FORK.Process(target=tune_into, args=(tmp_path / "shared", tmp_path / f"{at}")) for at in range(4)]
+@pytest.mark.slow
+def test_killed_at_fifty_points(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    for at in range(50):
+        killed_and_resumed(tmp_path / str(at), rng.random() * 0.6)
+
+
+@pytest.mark.parametrize("count", [4, pytest.param(8, marks=pytest.mark.slow)])
+def test_tuners_that_share_a_library_keep_every_trial_once(tmp_path: Path, count: int) -> None:
+    folder = tmp_path / "shared"
+    processes = [FORK.Process(target=tune_into, args=(folder, tmp_path / f"{at}")) for at in range(count)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
-    assert [process.exitcode for process in processes] == [0] * 4
-    assert kept(tmp_path / "shared") == Counter({schedule(tile): 1 for tile in (16, 32, 64, 128)})
-    assert decision(tmp_path / "shared") == schedule(64)
+    assert [process.exitcode for process in processes] == [0] * count
+    assert kept(folder) == Counter({schedule(tile): 1 for tile in TILES})
+    assert decision(folder) == schedule(64)
+
+
+def test_what_another_process_has_tried_is_not_tried_again(tmp_path: Path) -> None:
+    tune_into(tmp_path / "shared", tmp_path / "first")
+    tune_into(tmp_path / "shared", tmp_path / "second")
+    assert not (tmp_path / "second").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,8 @@ from attncc.ref.dense import attention
 WRITER: Final = __name__
 #: Milliseconds of work per call; the default is the slowest.
 MILLIS: Final[dict[KnobValue, float]] = {16: 6.0, 32: 4.0, 64: 2.0, 128: 3.0}
+#: A late fault shows after so many calls: the kernel has been verified, and is being timed.
+LATE: Final = 3
 
 
 class ToyCompilationFailed(AttnccError):
@@ -56,8 +58,15 @@ def toolchain(device: DeviceModel) -> str:
 
 
 def build(source: KernelSource, device: DeviceModel) -> ToyKernel:
-    if source.schedule["fault"] == "broken":
-        raise ToyCompilationFailed("line 1: this does not compile")
+    match source.schedule["fault"]:
+        case "broken":
+            raise ToyCompilationFailed("line 1: this does not compile")
+        case "compiler_segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "compiler_hang":
+            time.sleep(1e6)
+        case "compiler_memory":
+            raise MemoryError
     return ToyKernel(source)
 
 
@@ -66,6 +75,7 @@ class ToyKernel:
     """Causal attention by the dense reference; what it does besides is in its schedule."""
 
     source: KernelSource
+    calls: list[int] = field(default_factory=list)
 
     def __call__(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
@@ -76,7 +86,14 @@ class ToyKernel:
         out, lse = attention(CAUSAL, query, key, value, scale)
         while time.thread_time() - start < MILLIS[self.source.schedule["tile"]] / 1e3:
             pass
+        self.calls.append(0)
         match self.source.schedule["fault"]:
+            case "illegal_address":
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+            case "late_segfault" if len(self.calls) > LATE:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "late_memory" if len(self.calls) > LATE:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
             case "segfault":
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "abort":

@@ -11,6 +11,8 @@ import click
 from attncc import settings
 from attncc.autotune import strategies
 from attncc.autotune.budget import Budget
+from attncc.autotune.effort import DEFAULT, EFFORTS
+from attncc.autotune.policy import POLICIES, USUAL
 from attncc.cli import output
 from attncc.cli.options import (
     ShapeParam,
@@ -60,9 +62,26 @@ class BudgetParam(click.ParamType[Budget]):
 )
 @dtype_option
 @click.option(
-    "--budget", type=BudgetParam(), help="For each pattern and shape; default 60 s, or 48trials with --target."
+    "--effort",
+    type=click.Choice(list(EFFORTS)),
+    default=DEFAULT,
+    show_default=True,
+    help="How many schedules are tried: a few, about one in seven, all.",
 )
-@click.option("--strategy", type=click.Choice(strategies.names()), default="descent", show_default=True)
+@click.option(
+    "--budget",
+    type=BudgetParam(),
+    help="For each pattern and shape, in place of the effort's; with --target 48trials if not given.",
+)
+@click.option("--shared", is_flag=True, help="The budget is for all patterns and shapes, spent where it gains most.")
+@click.option("--strategy", type=click.Choice(strategies.names()), help="In place of the effort's.")
+@click.option(
+    "--policy",
+    type=click.Choice(list(POLICIES)),
+    default=str(USUAL),
+    show_default=True,
+    help="How calls are timed on a GPU; kept apart in the library.",
+)
 @click.option(
     "--executor",
     type=click.Choice(["local", "ray"]),
@@ -89,8 +108,11 @@ def command(
     target: str | None,
     shapes: tuple[Shape, ...],
     dtype: DType,
+    effort: str,
     budget: Budget | None,
-    strategy: str,
+    shared: bool,
+    strategy: str | None,
+    policy: str,
     executor: str,
     frozen: bool,
     lock_file: Path | None,
@@ -100,11 +122,11 @@ def command(
 ) -> int:
     """Find the fastest schedules and keep them in the library."""
     # PyTorch loads only for commands that run kernels.
-    from attncc.cli.tuning import Call, Tuning
+    from attncc.cli.tuning import Call, Search, Tuning
 
     patterns = list(_patterns(names, dict(overrides)))
     calls = [Call(pattern, shape, dtype) for pattern in patterns for shape in shapes]
-    tuning = Tuning(calls, library_path, budget, strategy)
+    tuning = Tuning(calls, library_path, Search(effort, strategy, budget, shared, POLICIES[policy]))
     if frozen:
         tuning.look_up(target, place, lock_file or Path("attncc.lock"))
         status = 0
