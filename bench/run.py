@@ -67,7 +67,7 @@ def main(
     kept = load(path) if append and path.exists() else Record(name, environment())
     record = replace(kept, environment=environment())
     record = replace(record, peaks=found)
-    groups = [tuple(case for case in group if only in case.name) for group in _groups(place, chosen)]
+    groups = [tuple(case for case in group if only in case.name) for group in _groups(place, chosen, threads)]
     plan = Plan([pair for pair in _cases(place, chosen, threads) if only in pair[1].name], place, rounds)
     for count, case in plan.cases:
         record = with_case(record, case, count, plan)
@@ -92,9 +92,9 @@ def _cases(place: str, chosen: str, threads: Sequence[int]) -> Iterator[tuple[in
         yield from ((count, case) for case in (cases.full(heads) if chosen == "full" else cases.quick(heads)))
 
 
-def _groups(place: str, chosen: str) -> tuple[tuple[Case, ...], ...]:
+def _groups(place: str, chosen: str, threads: Sequence[int]) -> tuple[tuple[Case, ...], ...]:
     """Cases that choose keys, on one thread of a CPU."""
-    if place == "cuda" or chosen == "survey":
+    if place == "cuda" or chosen == "survey" or 1 not in threads:
         return ()
     return chosen_cases.full() if chosen == "full" else chosen_cases.quick()
 

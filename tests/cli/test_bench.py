@@ -13,7 +13,7 @@ from attncc.ref import dense
 from attncc.report.page import write
 from attncc.report.record import load as load_record
 from attncc.spec import load, lower
-from bench import cases, flex, run
+from bench import cases, chosen_cases, flex, run
 from bench.cases import Case
 from bench.peers import PEERS
 from bench.problem import problem, sampled_error, workload
@@ -21,7 +21,7 @@ from bench.problem import problem, sampled_error, workload
 SHAPE = Shape(1, 4, 2, 384, 384, 64)
 
 
-@pytest.mark.parametrize("name", load.shipped())
+@pytest.mark.parametrize("name", cases.fixed())
 def test_flex_gets_the_same_mask_and_the_same_tiles(name: str) -> None:
     pattern = lower.lower(load.find(name), {})
     keep = flex.mask_mod(pattern, SHAPE)
@@ -62,6 +62,7 @@ def test_a_run_becomes_a_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     pytest.importorskip("matplotlib")
     small = Case("small", "causal", (), Shape(1, 2, 2, 96, 96, 64), "float32", ("attncc", "sdpa mask"))
     monkeypatch.setattr(cases, "quick", lambda heads: (small,))
+    monkeypatch.setattr(chosen_cases, "quick", tuple)
     file = tmp_path / "data.json"
     for more in ((), ("--append",)):
         arguments = ["--out", str(file), "--no-setup", "--threads", "1", "--rounds", "2", *more]
