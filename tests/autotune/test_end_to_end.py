@@ -36,7 +36,7 @@ def test_tuner_and_calls_use_the_same_key() -> None:
 
 
 def test_a_tuned_schedule_serves_other_lengths_of_its_class(tmp_path: Path) -> None:
-    longer, shorter = replace(CALL, q_len=128, kv_len=128), replace(CALL, q_len=20, kv_len=128)
+    longer, far = replace(CALL, q_len=128, kv_len=128), replace(CALL, q_len=4096, kv_len=8192)
     with KernelLibrary(tmp_path) as library:
         result = tune(PATTERN, OPERANDS, CALL, host(), library=library, budget=Budget(trials=3))
         assert result.tried == 3
@@ -45,8 +45,8 @@ def test_a_tuned_schedule_serves_other_lengths_of_its_class(tmp_path: Path) -> N
         library.put(replace(result.entry, schedule=other.schedule))
     compiler.forget()
     assert compiler.kernel(PATTERN, OPERANDS, longer, host(), library=tmp_path).source.schedule == other.schedule
-    default = compiler.kernel(PATTERN, OPERANDS, shorter, host()).source.schedule
-    assert compiler.kernel(PATTERN, OPERANDS, shorter, host(), library=tmp_path).source.schedule == default
+    default = compiler.kernel(PATTERN, OPERANDS, far, host()).source.schedule
+    assert compiler.kernel(PATTERN, OPERANDS, far, host(), library=tmp_path).source.schedule == default
 
 
 def test_a_schedule_that_the_knobs_do_not_offer_is_never_generated(tmp_path: Path) -> None:

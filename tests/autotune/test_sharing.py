@@ -96,7 +96,8 @@ def killed_and_resumed(place: Path, after_seconds: float) -> None:
         assert not second.exists(), "a finished tuning is not repeated"
     uninterrupted = place / "uninterrupted"
     tune_into(place / "other", uninterrupted)
-    assert samples(folder) == timed(uninterrupted), "no sample is taken that is there already"
+    anew = samples(folder) - timed(uninterrupted)
+    assert anew.total() <= 1, "no sample is taken that is there already, but for the one in flight"
 
 
 def test_killed_anywhere_tuning_goes_on_and_ends_as_it_would_have(tmp_path: Path) -> None:
