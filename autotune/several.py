@@ -61,14 +61,15 @@ def tune_all(tasks: Sequence[Task]) -> list[TuneResult | AttnccError]:
     The order of turns follows from the times alone, and from the order of `tasks` where they gain alike. After Ctrl-C
     every task keeps its decision so far, and KeyboardInterrupt is raised.
     """
-    waiting = list(tasks)
+    waiting, running = list(tasks), None
     try:
         while waiting:
             chosen = max(waiting, key=lambda task: task.gain)
+            if running is not None and running is not chosen:
+                running.rest()
+            running = chosen
             if not chosen.turn():
                 waiting.remove(chosen)
-            if len(waiting) > 1:
-                chosen.rest()
         for task in tasks:
             task.conclude()
             task.rest()

@@ -19,6 +19,8 @@ BATCH: Final = 4
 STARTS: Final = 8
 #: The search ends when so many proposals in a row were known or illegal.
 STALE: Final = 48
+#: Tried at most: what it proposes after so many is seldom better, and takes longer to propose than to try.
+GREATEST: Final = 96
 #: What a failure, or an illegal schedule, is told as: slower than anything that works, and finite.
 FAILED: Final = 100.0
 
@@ -45,7 +47,8 @@ def search(space: SearchSpace, rng: random.Random, prior: Prior) -> Search:
     for schedule in dict.fromkeys([space.default(), *filter(space.holds, prior.winners)]):
         study.enqueue_trial({knob.name: knob.choices.index(schedule[knob.name]) for knob in space.knobs})
     told: dict[Schedule, Trial] = {}
-    while batch := _asked(study, space, told):
+    most = min(GREATEST, prior.most or GREATEST)
+    while batch := _asked(study, space, told, min(BATCH, most - len(told))):
         found = yield list(batch)
         told |= zip(batch, found, strict=True)
         for asked, trial in zip(batch.values(), found, strict=True):
@@ -65,10 +68,10 @@ def _study(seed: int) -> Study:
     return cast(Study, optuna.create_study(sampler=sampler))
 
 
-def _asked(study: Study, space: SearchSpace, told: Mapping[Schedule, Trial]) -> dict[Schedule, Asked]:
-    """Up to BATCH legal schedules that are new; fewer, or none, when the study repeats itself."""
+def _asked(study: Study, space: SearchSpace, told: Mapping[Schedule, Trial], count: int) -> dict[Schedule, Asked]:
+    """Up to `count` legal schedules that are new; fewer, or none, when the study repeats itself."""
     found: dict[Schedule, Asked] = {}
-    for _ in range(STALE):
+    for _ in range(STALE if count else 0):
         asked = study.ask()
         schedule = Schedule(tuple(_choices(asked, space)))
         if schedule in told:
@@ -77,7 +80,7 @@ def _asked(study: Study, space: SearchSpace, told: Mapping[Schedule, Trial]) -> 
             study.tell(asked, FAILED)
         else:
             found[schedule] = asked
-        if len(found) == BATCH:
+        if len(found) == count:
             break
     return found
 
