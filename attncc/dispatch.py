@@ -76,10 +76,8 @@ class Operator:
     def forward_autocast(
         self, query: Tensor, key: Tensor, value: Tensor, *params: int, scale: float | None = None
     ) -> State:
-        dtype = torch.get_autocast_dtype(query.device.type)
-        narrow = (tensor.to(dtype) if tensor.dtype in check.DTYPE_NAMES else tensor for tensor in (query, key, value))
         with torch._C._ExcludeDispatchKeyGuard(AUTOCAST):
-            return cast(State, self.overload(*narrow, *params, scale=scale))
+            return cast(State, self.overload(*narrowed(query, key, value), *params, scale=scale))
 
     def backward(
         self,
@@ -126,6 +124,12 @@ class Operator:
         library.impl(backward, self.backward_autograd, "Autograd")
         torch.library.register_fake(f"attncc::{name}", self.forward_fake, lib=library)
         torch.library.register_fake(f"attncc::{backward}", self.backward_fake, lib=library)
+
+
+def narrowed(*tensors: Tensor) -> list[Tensor]:
+    """The tensors in the type that autocast computes in on their device."""
+    dtype = torch.get_autocast_dtype(tensors[0].device.type)
+    return [tensor.to(dtype) if tensor.dtype in check.DTYPE_NAMES else tensor for tensor in tensors]
 
 
 class _Saved(FunctionCtx):

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from attncc.calls import State
-from attncc.dispatch import AUTOCAST, DEVICES, TAGS, Gradients
-from attncc.dispatch_given import GivenOperator, narrowed
+from attncc.dispatch import AUTOCAST, DEVICES, TAGS, Gradients, narrowed
+from attncc.dispatch_given import GivenOperator
 from attncc.spec.schema import PatternSpec
 
 FORWARD = (

@@ -11,7 +11,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from attncc import check, giving
 from attncc.calls import Attend, State, attend
-from attncc.dispatch import AUTOCAST, DEVICES, TAGS, Gradients
+from attncc.dispatch import AUTOCAST, DEVICES, TAGS, Gradients, narrowed
 from attncc.lists import Given, RowLists
 from attncc.ref import plain
 from attncc.spec.lower import lower
@@ -194,12 +194,6 @@ class GivenOperator:
         torch.library.register_fake(f"attncc::{name}_select", self.select_fake, lib=library)
         torch.library.register_fake(f"attncc::{name}_given", self.forward_fake, lib=library)
         torch.library.register_fake(f"attncc::{name}_given_backward", self.backward_fake, lib=library)
-
-
-def narrowed(*tensors: Tensor) -> list[Tensor]:
-    """The tensors in the type that autocast computes in on their device."""
-    dtype = torch.get_autocast_dtype(tensors[0].device.type)
-    return [tensor.to(dtype) if tensor.dtype in check.DTYPE_NAMES else tensor for tensor in tensors]
 
 
 def flattened(lists: Sequence[RowLists]) -> list[Tensor]:

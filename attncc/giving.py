@@ -36,9 +36,7 @@ def chosen(
     if not needs_lists(pattern, query.shape[2], key.shape[2]):
         return {name: _nothing(shape.rows, query, key) for name, shape in pattern.geometry().items()}
     found = {one.name: select(one, query, key, scale, inputs) for one in pattern.selections}
-    return found | {
-        one.name: listed(one, inputs[one.name], query, key) for one in pattern.inputs if one.geometry is not None
-    }
+    return found | _brought(pattern, query, key, inputs)
 
 
 def plainly_chosen(
@@ -52,9 +50,13 @@ def plainly_chosen(
         name: shifted(packed(there), 0 if pattern.geometry()[name].step is None else 1 - key.shape[2])
         for name, there in plain.items()
     }
-    return found | {
-        one.name: listed(one, inputs[one.name], query, key) for one in pattern.inputs if one.geometry is not None
-    }
+    return found | _brought(pattern, query, key, inputs)
+
+
+def _brought(pattern: Pattern, query: Tensor, key: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, RowLists]:
+    """The sets that a call brings as tables."""
+    tables = (one for one in pattern.inputs if one.geometry is not None)
+    return {one.name: listed(one, inputs[one.name], query, key) for one in tables}
 
 
 def given(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import islpy as isl
 
-from attncc.ir.expr import ZERO, And, BoolExpr, Compare, Var, names
+from attncc.ir.expr import TRUE, ZERO, And, BoolExpr, Compare, Var, names
 from attncc.ir.fold import fold
 from attncc.passes.sets import Sets, truth
 
@@ -55,14 +55,25 @@ def touched(
 
 
 def possible(mask: BoolExpr, params: Mapping[str, int]) -> bool:
-    """Whether a mask over positions and sizes keeps any pair of any call. isl.Error where that takes too long."""
-    sizes, pairs = _tile(mask, 1, False, STEPS)
-    keep = Sets(pairs.get_space(), params).points(And(mask, IN_BOUNDS)) & pairs
-    return not keep.intersect_params(sizes.params()).is_empty()
+    """Whether a mask over positions and sizes may keep a pair of any call; true where finding out takes too long."""
+    try:
+        sizes, pairs = _tile(mask, 1, False, STEPS)
+        keep = Sets(pairs.get_space(), params).points(And(mask, IN_BOUNDS)) & pairs
+        return not keep.intersect_params(sizes.params()).is_empty()
+    except isl.Error:
+        return True
 
 
 def sizes_of(mask: BoolExpr, params: Mapping[str, int]) -> BoolExpr:
-    """The condition on q_len and kv_len under which a mask keeps any pair. isl.Error where that takes too long."""
+    """A condition on q_len and kv_len that holds where a mask keeps any pair; always true where finding out takes too
+    long."""
+    try:
+        return _sizes_of(mask, params)
+    except isl.Error:
+        return TRUE
+
+
+def _sizes_of(mask: BoolExpr, params: Mapping[str, int]) -> BoolExpr:
     sizes, pairs = _tile(And(mask, Compare(">=", Var("q_len"), ZERO)), 1, False, STEPS)
     keep = (Sets(pairs.get_space(), params).points(And(mask, IN_BOUNDS)) & pairs).intersect_params(sizes.params())
     found = keep.params()
