@@ -8,7 +8,6 @@ import click
 
 from attncc import device
 from attncc.cli.options import library_option
-from attncc.library.entry import LibraryEntry
 from attncc.library.store import KernelLibrary
 from attncc.report import record
 
@@ -18,18 +17,13 @@ from attncc.report import record
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True)
 @library_option
 def command(bench: Path | None, out: Path, library_path: Path) -> None:
-    """Write tables and plots of what was measured, for each hardware."""
+    """Write what was measured, for each hardware: README.md, index.html to read offline, data.json."""
     # matplotlib is an extra, and slow to load.
     from attncc.report import page
 
     measured = record.load(bench) if bench else None
     with KernelLibrary(library_path) as library:
-        kept = library.entries()
-    here = measured.device if measured else device.host().name
-    for name in dict.fromkeys((here, *map(_device, kept))):
-        entries = [entry for entry in kept if _device(entry) == name]
-        click.echo(page.write(out, name, measured if name == here else None, entries))
-
-
-def _device(entry: LibraryEntry) -> str:
-    return dict(entry.made_with).get("device", entry.key.hardware)
+        here = measured.device if measured else device.host().name
+        for name in dict.fromkeys((here, *map(page.device_of, library.entries()))):
+            for written in page.write(out, name, measured if name == here else None, library):
+                click.echo(written)
