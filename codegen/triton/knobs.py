@@ -27,6 +27,10 @@ LEAST_SHARED_KIB = 64
 QUERY_SHARED_ARCHES = ("sm_80", "sm_89", "sm_90", "sm_100")
 SHARED_PRODUCTS_ARCHES, SHARED_PRODUCTS_ROWS = ("sm_90", "sm_100"), 64
 
+#: By Triton itself, or by Gluon, one level below, with and without what keeps exponentials in front of a wait.
+LOWERINGS = ("triton", "gluon", "gluon_free")
+LOWERED_HEAD_DIMS = (64, 128)
+
 #: Accumulators with which every thread spills, whatever the pattern; fewer where the thread also multiplies, which is
 #: what float32 comes to on NVIDIA.
 ACCUMULATORS, ACCUMULATORS_MULTIPLYING = 192, 44
@@ -53,8 +57,13 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
     choices = _choices(operands, phase, device, grain)
     if grain is not None:
         chosen = fitted(chosen, phase, _heights(phase, operands.dtype != "float32", grain))
-    knobs = (Knob(name, values, chosen[name]) for name, values in choices.items())
+    knobs = (Knob(name, values, chosen.get(name, values[0])) for name, values in choices.items())
     return SearchSpace(tuple(knobs), partial(_refusal, operands, device, grain is not None))
+
+
+def lowering(schedule: Schedule) -> str:
+    """Which of LOWERINGS a schedule names; Triton's own where there is no choice."""
+    return next((str(value) for name, value in schedule.choices if name == "lowering"), LOWERINGS[0])
 
 
 def _tall(grain: int | None) -> bool:
@@ -81,10 +90,32 @@ def _choices(
         "num_warps": (2, 4, 8) if phase == "decode" else (4, 8),
         "num_stages": (1, 2) if device.kind == "hip" else (2, 3, 4),
         "loads": ("pointer", "descriptor") if describable(operands, device.arch) else ("pointer",),
+        **({"lowering": LOWERINGS} if _lowerable(operands, phase, device, grain) else {}),
     }
 
 
+def _lowerable(operands: Operands, phase: Phase, device: DeviceModel, grain: int | None) -> bool:
+    """Whether there are kernels one level below Triton as well."""
+    made = device.arch == "sm_90" and operands.dtype != "float32" and operands.head_dim in LOWERED_HEAD_DIMS
+    return made and phase == "prefill" and grain is None
+
+
+def _unlowerable(operands: Operands, device: DeviceModel, schedule: Schedule) -> str | None:
+    """Why a schedule has no Gluon kernel of its own."""
+    block_m, block_n = schedule.number("BLOCK_M"), schedule.number("BLOCK_N")
+    if block_m not in (64, 128) or block_n < 64:
+        return "Gluon kernels take 64 or 128 queries, and 64 or 128 keys in a step"
+    if schedule.number("num_warps") != block_m // 16 or schedule["loads"] != "descriptor":
+        return "Gluon kernels have four warps for 64 queries, and load by descriptors"
+    tiles = block_m + 2 * block_n * schedule.number("num_stages")
+    shared = tiles * operands.head_dim * BYTES[operands.dtype] / 1024
+    most = SHARED_KIB[device.arch]
+    return f"needs {shared:.0f} KiB of shared memory, {device.arch} has {most}" if shared >= most else None
+
+
 def _refusal(operands: Operands, device: DeviceModel, gathered: bool, schedule: Schedule) -> str | None:
+    if lowering(schedule) != LOWERINGS[0]:
+        return _unlowerable(operands, device, schedule)
     shared = _shared_bytes(operands, device, gathered, schedule) / 1024
     most = SHARED_KIB.get(device.arch, LEAST_SHARED_KIB)
     if shared > most:

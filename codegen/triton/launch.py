@@ -64,14 +64,14 @@ class Launcher:
         if query.shape[0] > MOST_PROGRAMS:
             return self._in_parts(query, key, value, scale, given)
         if scale <= 0:
-            query, scale = _positive(query, scale)
+            query, scale = positive(query, scale)
         if self.described:
-            key, value = _described(key), _described(value)
+            key, value = described(key), described(value)
             triton.set_allocator(_scratch(query.device))
         out = query.new_empty(query.shape)
         lse = query.new_empty(query.shape[:-1], dtype=torch.float32)
         pointers, sizes = passed(self.wanted, given)
-        slopes = [_slopes(query.shape[1], query.device)] if self.wanted.slopes else []
+        slopes = [slopes_of(query.shape[1], query.device)] if self.wanted.slopes else []
         strides = [stride for tensor in (query, key, value, out) for stride in tensor.stride()[:3]]
         lengths = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
         heads = [query.shape[1]] if self.wanted.grouped else []
@@ -109,17 +109,17 @@ def options(schedule: Schedule) -> Mapping[str, int | bool]:
 
 
 @lru_cache(maxsize=64)
-def _slopes(q_heads: int, device: torch.device) -> Tensor:
+def slopes_of(q_heads: int, device: torch.device) -> Tensor:
     """float32 [q_heads]: the ALiBi slope of each head."""
     return torch.tensor(slopes(q_heads), dtype=torch.float32, device=device)
 
 
-def _positive(query: Tensor, scale: float) -> tuple[Tensor, float]:
+def positive(query: Tensor, scale: float) -> tuple[Tensor, float]:
     """The same scores, exactly, from a scale above 0: the kernel takes the maximum before it scales."""
     return (-query, -scale) if scale < 0 else (query * 0, 1.0)
 
 
-def _described(tensor: Tensor) -> Tensor:
+def described(tensor: Tensor) -> Tensor:
     """`tensor`, or a copy where a descriptor could not point to it."""
     unit = DESCRIPTOR_ALIGNMENT // tensor.element_size()
     starts = (tensor.data_ptr() // tensor.element_size(), *tensor.stride()[:3])

@@ -92,7 +92,8 @@ def _full(w: Writer, tile: TileText, run: Run, where: BoolExpr) -> None:
         return
     count = tile.numbers(tidy(Sub(run.stop, run.first))) if stop != "stop" else f"stop - {first}"
     if run.joined:
-        w.line(f"rest {'=' if where == TRUE else '+='} tl.maximum({count}, 0) % BLOCK_N")
+        left = f"tl.maximum({count}, 0) % BLOCK_N"
+        w.line(f"rest = {left if where == TRUE else f'tl.where(here, {left}, rest)'}")
         _steps(w, tile, first, f"{stop} - rest", None)
         return
     w.line(f"tail = tl.maximum({count}, 0) % BLOCK_N")
@@ -117,7 +118,8 @@ def _partial(w: Writer, tile: TileText, run: Run, where: BoolExpr) -> None:
     mask = conjunction(run.only, TRUE if run.mask is None else run.mask)
     mask = conjunction(mask, Compare("<", KV, run.stop)) if run.bounded else mask
     first, stop = _ends(w, tile, run.first, run.stop, where)
-    _steps(w, tile, f"{first} - rest" if run.joined else first, stop, mask)
+    rest = "rest" if where == TRUE else "tl.where(here, rest, 0)"
+    _steps(w, tile, f"{first} - {rest}" if run.joined else first, stop, mask)
 
 
 def _steps(w: Writer, tile: TileText, first: str, stop: str, mask: BoolExpr | None) -> None:

@@ -65,6 +65,8 @@ def _remembered(path: Path) -> Resources | None:
 
 
 def _compiled(source: KernelSource, device: DeviceModel) -> Resources | Unbuildable:
+    if source.backend == "gluon":
+        return _lowered(source)
     function = getattr(load(source, cache_dir()), source.entry)
     log = io.StringIO()
     try:
@@ -74,6 +76,16 @@ def _compiled(source: KernelSource, device: DeviceModel) -> Resources | Unbuilda
     except (TritonError, RuntimeError, ValueError) as error:
         return Unbuildable(_sentence(error))
     return read_amd(kernel) if device.kind == "hip" else read_nvidia(kernel, log.getvalue())
+
+
+def _lowered(source: KernelSource) -> Resources | Unbuildable:
+    # What lies below Triton is experimental, and loaded only where it is asked for.
+    from attncc.codegen.gluon.static import used
+
+    try:
+        return used(source)
+    except (TritonError, RuntimeError, ValueError) as error:
+        return Unbuildable(_sentence(error))
 
 
 def _typed(source: KernelSource, function: triton.JITFunction) -> ASTSource:

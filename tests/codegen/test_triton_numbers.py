@@ -20,6 +20,7 @@ from tests.property.masks import MASKS
 A_SHAPE = pattern("kv <= q and (kv < sink or q - kv < window)", sink=20, window=70)
 STRIDED = pattern("kv <= q and (q - kv < 48 or (kv // 16 + head) % 4 == 0)")
 HEADS = pattern("kv <= q and (head < 1 or q - kv < 40)")
+RESTS = pattern("kv <= q and (head < 1 or q - kv < 70)")
 CAUSAL, DENSE = pattern("kv <= q"), pattern("true")
 FAR = pattern("kv <= q - 60")
 BLOCKS = pattern("kv < block * (q // block + 1) and block * (kv // block) >= q - reach", block=24, reach=60)
@@ -27,6 +28,7 @@ BANDED = pattern("abs(q - kv) < 33 and kv % 3 != 1")
 
 SIDES, LENGTHS = st.sampled_from([16, 32]), st.integers(1, 70)
 SMALL, WIDE, TMA = schedule(32, 32), schedule(64, 32), schedule(32, 64, "descriptor")
+TALL = schedule(128, 64)
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,7 @@ def agreement(of: Pattern, dtype: DType, shape: Shape, chosen: Schedule | None =
     ("of", "dtype", "shape", "chosen"),
     [
         pytest.param(CAUSAL, "float32", Shape(1, 2, 1, 77, 77, 64), SMALL, id="causal"),
+        pytest.param(RESTS, "float32", Shape(1, 3, 1, 190, 190, 64), TALL, id="what_one_branch_leaves"),
         pytest.param(CAUSAL, "bfloat16", Shape(2, 4, 2, 33, 130, 128), TMA, id="chunk-grouped-heads-bf16"),
         pytest.param(CAUSAL, "float16", Shape(1, 2, 2, 100, 40, 32), SMALL, id="more-queries-than-keys"),
         pytest.param(DENSE, "bfloat16", Shape(1, 1, 1, 5, 65, 80), SMALL, id="head-dim-80"),

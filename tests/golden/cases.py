@@ -16,7 +16,7 @@ from attncc.passes import run
 from attncc.spec import load, lower
 
 FOLDER = Path(__file__).parent
-ENDING: Mapping[str, str] = {"cpu": "c", "triton": "py", "plans": "txt"}
+ENDING: Mapping[str, str] = {"cpu": "c", "triton": "py", "gluon": "py", "plans": "txt"}
 
 #: Calls that a prefill kernel serves, where choices are not made for single queries.
 LONG = Shape(1, 8, 2, 4096, 4096, 128)
@@ -35,10 +35,11 @@ class Golden:
     pattern: str
     operands: Operands
     device: DeviceModel
+    lowered: bool = False
 
     @property
     def backend(self) -> str:
-        return "cpu" if self.device.kind == "cpu" else "triton"
+        return "cpu" if self.device.kind == "cpu" else "gluon" if self.lowered else "triton"
 
     @property
     def path(self) -> Path:
@@ -87,6 +88,7 @@ CASES: tuple[Golden | GoldenPlan, ...] = (
     Golden("causal", BF16, HOPPER),
     Golden("a_shape", BF16, HOPPER),
     Golden("longgen", BF16, HOPPER),
+    Golden("a_shape", BF16, HOPPER, lowered=True),
     Golden("causal", BF16, AMX),
     Golden("causal", BF16, AVX512),
     Golden("a_shape", BF16, AVX512),

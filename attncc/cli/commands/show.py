@@ -20,6 +20,8 @@ from attncc.cli.options import (
     target_or_host,
 )
 from attncc.cli.plan import describe
+from attncc.codegen import gluon
+from attncc.codegen.gluon.segments import unlowered
 from attncc.codegen.kernel import KernelSource
 from attncc.device import DeviceModel
 from attncc.errors import NotCompilable
@@ -32,6 +34,8 @@ from attncc.spec import load, lower
 
 DEFAULT_SHAPE = Shape(1, 1, 1, 4096, 4096, 128)
 GENERIC_GPU = "sm_90"
+#: The only architecture with Gluon kernels.
+GLUON_GPU = "H100"
 FRAME = 64
 IMAGES = (".png", ".svg")
 #: Said beside a picture of sets.
@@ -56,7 +60,7 @@ class Request:
 @click.command()
 @pattern_argument
 @click.option(
-    "--stage", type=click.Choice(["tiles", "spec", "pattern", "plan", "triton", "cpu", "ptx"]), default="tiles"
+    "--stage", type=click.Choice(["tiles", "spec", "pattern", "plan", "triton", "gluon", "cpu", "ptx"]), default="tiles"
 )
 @click.option(
     "--shape",
@@ -141,6 +145,18 @@ def _source(request: Request, hardware: DeviceModel) -> KernelSource:
     return compiler.source(request.pattern, request.operands, phase, schedule, compiler.BACKEND[hardware.kind])
 
 
+def _lowered(request: Request) -> KernelSource:
+    """The kernel one level below Triton, where there is one."""
+    hardware, operands = device.named(request.target or GLUON_GPU), request.operands
+    phase = gluon.phase(request.shape, request.pattern.grain())
+    schedule = gluon.space(operands, phase, hardware, request.pattern.grain()).default()
+    plan = passes.run(request.pattern, gluon.tiling(phase, schedule))
+    reason = unlowered(plan, schedule)
+    if reason is not None:
+        raise NotCompilable(request.pattern.name, hardware.arch, reason)
+    return gluon.emit(plan, operands, phase, schedule)
+
+
 def _gpu(request: Request) -> DeviceModel:
     return device.named(request.target or GENERIC_GPU)
 
@@ -161,6 +177,7 @@ STAGES: Mapping[str, Callable[[Request], str]] = {
     "pattern": _pattern,
     "plan": _plan,
     "triton": lambda request: _source(request, _gpu(request)).text,
+    "gluon": lambda request: _lowered(request).text,
     "cpu": lambda request: _source(request, device.host()).text,
     "ptx": _assembly,
 }

@@ -6,7 +6,7 @@ triton, prefill, bfloat16, head_dim 128; written by attncc 0.1.0. To write it ag
 mask: kv <= q
 source: Attention Is All You Need (arXiv 1706.03762)
 digest: 681b9a06e7746e16
-schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor
+schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=triton
 
 query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
 with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.

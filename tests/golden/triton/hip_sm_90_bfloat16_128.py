@@ -190,7 +190,7 @@ def hip_forward(
     # Keys that all rows see.
     first = tl.maximum(SINK, q_last - WINDOW + 1)
     stop = tl.where(here, q_first + 1, first)
-    rest += tl.maximum(stop - first, 0) % BLOCK_N
+    rest = tl.where(here, tl.maximum(stop - first, 0) % BLOCK_N, rest)
     for start in range(first, stop - rest, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)
@@ -202,7 +202,7 @@ def hip_forward(
     # Keys that all rows see.
     first = SINK
     stop = tl.where(here, q_first + 1, first)
-    rest += tl.maximum(stop - first, 0) % BLOCK_N
+    rest = tl.where(here, tl.maximum(stop - first, 0) % BLOCK_N, rest)
     for start in range(first, stop - rest, BLOCK_N):
         key = key_tiles.load([start, 0])
         score = tl.dot(query, key.T)

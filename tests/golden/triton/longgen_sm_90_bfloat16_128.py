@@ -8,7 +8,7 @@ mask: kv <= q and (q // block - kv // block < local or (kv // block + head * ste
 with block = 64, local = 16, stride = 16, step = 1, offset = 0
 source: LongGen (arXiv 2410.01485)
 digest: 9e96733c53513f90
-schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor
+schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=triton
 
 query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
 with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.

@@ -1,0 +1,64 @@
+"""Does the simulator notice mistakes in barriers, copies and products? Each is planted into a right kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+
+from attncc.codegen.gluon import simulator
+from attncc.codegen.gluon.simulator import Fault
+from attncc.codegen.kernel import KernelSource
+from attncc.ir.schedule import Shape
+from tests.codegen.triton_samples import pattern
+from tests.gluon.samples import errors, schedule, source
+
+CAUSAL = pattern("kv <= q")
+SHAPE = Shape(1, 1, 1, 400, 400, 64)
+SEEDS = 4
+
+PRODUCT = "acc = warpgroup_mma(weight, value, acc, is_async=True)\n        score"
+RELEASE = "mbarrier.arrive(value_empty.index(before), count=1)\n        "
+RESCALED = "acc = acc * gl.convert_layout(rescale, gl.SliceLayout(1, SUMS))[:, None]"
+WAIT = "mbarrier.wait(key_full.index(slot), (t // STAGES) & 1)"
+
+
+class Planted(NamedTuple):
+    """What is wrong, and the text that is replaced by another."""
+
+    what: str
+    right: str
+    wrong: str
+
+
+FAULTS = (
+    Planted("values released too early", PRODUCT, RELEASE + PRODUCT),
+    Planted("another phase", WAIT, WAIT.replace("& 1", "& 1 ^ 1")),
+    Planted("no wait for keys", WAIT, "pass"),
+    Planted("no wait for a free place", "mbarrier.wait(key_empty.index(slot), free)", "pass"),
+    Planted("no wait for a free place of values", "mbarrier.wait(value_empty.index(slot), free)", "pass"),
+    Planted("too few to free a place", "value_empty.index(slot), count=CONSUMERS", "value_empty.index(slot), count=1"),
+    Planted("a wait for all but two products", "wait(1, deps=[score])", "wait(2, deps=[score])"),
+    Planted("half of the bytes", "(key_full.index(slot), TILE_BYTES)", "(key_full.index(slot), TILE_BYTES // 2)"),
+    Planted("sums that are not rescaled", RESCALED, "pass"),
+    Planted("a loop that begins a step late", "range(1, full)", "range(2, full)"),
+    Planted("results copied before they are visible", "fence_async_shared()\n    offset", "offset"),
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.what for fault in FAULTS])
+def test_a_planted_fault_is_noticed(monkeypatch: pytest.MonkeyPatch, fault: Planted) -> None:
+    monkeypatch.setattr(simulator, "PATIENCE", 0.3)
+    made = source(CAUSAL, schedule(128, 64, 2))
+    assert fault.right in made.text
+    broken = replace(made, text=made.text.replace(fault.right, fault.wrong))
+    assert any(_noticed(broken, seed) for seed in range(SEEDS))
+
+
+def _noticed(broken: KernelSource, seed: int) -> bool:
+    try:
+        out, lse = errors(CAUSAL, broken, SHAPE, seed)
+    except (Fault, AttributeError, TypeError, RuntimeError, AssertionError):
+        return True
+    return not (out < 1e-2 and lse < 1e-4)

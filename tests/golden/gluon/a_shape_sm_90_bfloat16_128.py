@@ -1,0 +1,373 @@
+"""a_shape: Attention sinks plus a causal local window.
+
+gluon, prefill, bfloat16, head_dim 128; written by attncc 0.1.0. To write it again:
+    attncc show a_shape --stage gluon --dtype bfloat16 --set sink=128 --set window=1024
+
+mask: kv <= q and (kv < sink or q - kv < window)
+with sink = 128, window = 1024
+source: MInference (arXiv 2407.02490); LM-Infinite (arXiv 2308.16137)
+digest: bf981c6e51fe8456
+schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=gluon
+
+query and out are described as [batch, q_heads, q_len, HEAD_DIM] in blocks of ROWS rows, key and value as
+[batch, kv_heads, kv_len, HEAD_DIM] in blocks of BLOCK_N; lse is float32 [batch, q_heads, q_len], contiguous, in natural
+logarithms. The grid is (query tiles, q_heads, batch). Query tiles are aligned to absolute positions, which end at
+kv_len; there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them, and program 0 has the last.
+
+One warp copies keys and values into two rings; each warpgroup has ROWS rows of queries. While a warpgroup weighs the
+scores of one step, its tensor cores multiply the weighted values of the step before.
+"""
+
+from triton.experimental import gluon
+from triton.experimental.gluon import language as gl
+from triton.experimental.gluon.language.nvidia.hopper import (
+    fence_async_shared,
+    mbarrier,
+    tma,
+    warpgroup_mma,
+    warpgroup_mma_wait,
+)
+
+SINK = gl.constexpr(128)
+WINDOW = gl.constexpr(1024)
+HEAD_DIM = gl.constexpr(128)
+BLOCK_M = gl.constexpr(128)
+BLOCK_N = gl.constexpr(64)
+ROWS = gl.constexpr(64)
+STAGES = gl.constexpr(3)
+CONSUMERS = gl.constexpr(2)
+TILE_BYTES = gl.constexpr(16384)
+QUERY_BYTES = gl.constexpr(32768)
+LOG2E = gl.constexpr(1.4426950408889634)
+LN2 = gl.constexpr(0.6931471805599453)
+
+copy_in = getattr(tma, "async_load", None) or tma.async_copy_global_to_shared
+copy_out = getattr(tma, "async_store", None) or tma.async_copy_shared_to_global
+
+
+@gluon.jit
+def anchor(x):
+    """x itself, and a place that the assembler moves no exponential behind: a row sum is never the largest float."""
+    return gl.inline_asm_elementwise(
+        "{ .reg .pred p; setp.eq.f32 p, $1, 0f7F7FFFFF; @p nanosleep.u32 0; mov.b32 $0, $1; }",
+        "=r,r",
+        [x],
+        dtype=gl.float32,
+        is_pure=False,
+        pack=1,
+    )
+
+
+@gluon.jit
+def softmax_step(score, factor, row_max, row_sum):
+    """Weights of one tile, what earlier sums are to be rescaled by, and the row maxima and sums so far.
+
+    score * factor is in units of log 2, factor > 0. A row that has met no key has the maximum -inf; subtracting that
+    would make NaN.
+    """
+    new_max = gl.maximum(row_max, gl.max(score, 1) * factor)
+    shift = gl.where(new_max == float("-inf"), 0.0, new_max)
+    weight = gl.exp2(score * factor - shift[:, None])
+    rescale = gl.exp2(row_max - shift)
+    return weight, rescale, new_max, row_sum * rescale + gl.sum(weight, 1)
+
+
+@gluon.jit
+def ends(batch, head, q_first, q_last, q_len, kv_len):
+    """The first key and the end of each stretch of keys; those without a mask are visited first."""
+    # Keys that all rows see.
+    tail = gl.maximum(gl.minimum(SINK, q_first + 1), 0) % BLOCK_N
+    first_0 = 0
+    stop_0 = gl.minimum(SINK, q_first + 1) - tail
+    # The last of them, less than a step.
+    first_2 = gl.minimum(SINK, q_first + 1) - tail
+    stop_2 = gl.minimum(SINK, q_first + 1)
+    # Keys that some rows see.
+    first_3 = gl.maximum(SINK, q_first - WINDOW + 1)
+    stop_3 = q_last - WINDOW + 1
+    # Keys that all rows see.
+    rest = gl.maximum(q_first - gl.maximum(SINK, q_last - WINDOW + 1) + 1, 0) % BLOCK_N
+    first_1 = gl.maximum(SINK, q_last - WINDOW + 1)
+    stop_1 = q_first + 1 - rest
+    # Keys that some rows see, and the rest of those before.
+    first_4 = gl.maximum(0, q_first + 1) - rest
+    stop_4 = q_last + 1
+    return first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4
+
+
+@gluon.jit
+def counted(
+    first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
+):
+    """How many steps have no mask, and how many there are in all; a tile that sees no key has one."""
+    steps = 0
+    steps += gl.cdiv(gl.maximum(stop_0 - first_0, 0), BLOCK_N)
+    steps += gl.cdiv(gl.maximum(stop_1 - first_1, 0), BLOCK_N)
+    full = steps
+    steps += gl.cdiv(gl.maximum(stop_2 - first_2, 0), BLOCK_N)
+    steps += gl.cdiv(gl.maximum(stop_3 - first_3, 0), BLOCK_N)
+    steps += gl.cdiv(gl.maximum(stop_4 - first_4, 0), BLOCK_N)
+    return full, gl.maximum(steps, 1)
+
+
+@gluon.jit
+def place_full(t, first_0, stop_0, first_1, stop_1):
+    """The first key of step t of the full ones, and the end of its stretch; 0 where there is none."""
+    start = 0
+    stop = 0
+    steps = gl.cdiv(gl.maximum(stop_0 - first_0, 0), BLOCK_N)
+    here = (t >= 0) & (t < steps)
+    start = gl.where(here, first_0 + t * BLOCK_N, start)
+    stop = gl.where(here, stop_0, stop)
+    t -= steps
+    steps = gl.cdiv(gl.maximum(stop_1 - first_1, 0), BLOCK_N)
+    here = (t >= 0) & (t < steps)
+    start = gl.where(here, first_1 + t * BLOCK_N, start)
+    stop = gl.where(here, stop_1, stop)
+    t -= steps
+    return start, stop
+
+
+@gluon.jit
+def place_masked(t, first_2, stop_2, first_3, stop_3, first_4, stop_4):
+    """The first key of step t of the masked ones, and the end of its stretch; 0 where there is none."""
+    start = 0
+    stop = 0
+    steps = gl.cdiv(gl.maximum(stop_2 - first_2, 0), BLOCK_N)
+    here = (t >= 0) & (t < steps)
+    start = gl.where(here, first_2 + t * BLOCK_N, start)
+    stop = gl.where(here, stop_2, stop)
+    t -= steps
+    steps = gl.cdiv(gl.maximum(stop_3 - first_3, 0), BLOCK_N)
+    here = (t >= 0) & (t < steps)
+    start = gl.where(here, first_3 + t * BLOCK_N, start)
+    stop = gl.where(here, stop_3, stop)
+    t -= steps
+    steps = gl.cdiv(gl.maximum(stop_4 - first_4, 0), BLOCK_N)
+    here = (t >= 0) & (t < steps)
+    start = gl.where(here, first_4 + t * BLOCK_N, start)
+    stop = gl.where(here, stop_4, stop)
+    t -= steps
+    return start, stop
+
+
+@gluon.jit
+def fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t):
+    """Copies step t, BLOCK_N keys and values from `start` on, once their places in the rings are free."""
+    slot = t % STAGES
+    free = ((t // STAGES) & 1) ^ 1
+    mbarrier.wait(key_empty.index(slot), free)
+    mbarrier.expect(key_full.index(slot), TILE_BYTES)
+    copy_in(key_desc, [batch, kv_head, start, 0], key_full.index(slot), keys.index(slot))
+    mbarrier.wait(value_empty.index(slot), free)
+    mbarrier.expect(value_full.index(slot), TILE_BYTES)
+    copy_in(value_desc, [batch, kv_head, start, 0], value_full.index(slot), values.index(slot))
+
+
+@gluon.jit
+def producer(
+    key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch,
+    head, kv_head, q_first, q_last, q_len, kv_len,
+):
+    """Copies the keys and values of every step; of a tile that sees no key, those of one step."""
+    (
+        first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
+    ) = ends(batch, head, q_first, q_last, q_len, kv_len)
+    t = 0
+    for start in range(first_0, stop_0, BLOCK_N):
+        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
+        t += 1
+    for start in range(first_1, stop_1, BLOCK_N):
+        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
+        t += 1
+    for start in range(first_2, stop_2, BLOCK_N):
+        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
+        t += 1
+    for start in range(first_3, stop_3, BLOCK_N):
+        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
+        t += 1
+    for start in range(first_4, stop_4, BLOCK_N):
+        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
+        t += 1
+    if t == 0:
+        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, 0, 0)
+
+
+@gluon.jit
+def consumer(
+    PART: gl.constexpr, out_desc, lse_ptr, queries, query_full, keys, values, key_full,
+    key_empty, value_full, value_empty, batch, head, q_heads, tile, q_first, q_last, q_len,
+    kv_len, scale,
+):
+    """Attends from ROWS rows of the query tile; its step t waits for step t of the producer."""
+    SCORES: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, BLOCK_N, 16])
+    SUMS: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, HEAD_DIM, 16])
+    WEIGHTS: gl.constexpr = gl.DotOperandLayout(0, SUMS, 2)
+    row = tile * BLOCK_M + PART * ROWS + gl.arange(0, ROWS, gl.SliceLayout(1, SCORES))
+    q = row[:, None]
+    lane = gl.arange(0, BLOCK_N, gl.SliceLayout(0, SCORES))[None, :]
+    (
+        first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
+    ) = ends(batch, head, q_first, q_last, q_len, kv_len)
+    full, steps = counted(
+        first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
+    )
+    score_scale = scale * LOG2E
+    query = queries.index(PART).reshape([ROWS, HEAD_DIM])
+    nothing = gl.zeros([ROWS, BLOCK_N], gl.float32, SCORES)
+    acc = gl.zeros([ROWS, HEAD_DIM], gl.float32, SUMS)
+    row_max = gl.full([ROWS], float("-inf"), gl.float32, gl.SliceLayout(1, SCORES))
+    row_sum = gl.full([ROWS], 0.0, gl.float32, gl.SliceLayout(1, SCORES))
+
+    # The first step, masked whatever it is.
+    mbarrier.wait(query_full, 0)
+    mbarrier.wait(key_full.index(0), 0)
+    key = keys.index(0).reshape([BLOCK_N, HEAD_DIM]).permute((1, 0))
+    score = warpgroup_mma(query, key, nothing, use_acc=False, is_async=True)
+    score = warpgroup_mma_wait(0, deps=[score])
+    mbarrier.arrive(key_empty.index(0), count=1)
+    start, stop = place_full(0, first_0, stop_0, first_1, stop_1)
+    first, end = start, stop
+    start, stop = place_masked(0, first_2, stop_2, first_3, stop_3, first_4, stop_4)
+    start = gl.where(full > 0, first, start)
+    stop = gl.where(full > 0, end, stop)
+    kv = start + lane
+    keep = (
+        (kv <= q)
+        & ((kv < SINK) | (q - kv < WINDOW))
+        & (kv < stop)
+    )
+    score = gl.where(keep, score, float("-inf"))
+    weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+    weight = gl.convert_layout(weight.to(out_desc.dtype), WEIGHTS)
+
+    # Keys that all rows see.
+    for t in range(1, full):
+        slot = t % STAGES
+        before = (t - 1) % STAGES
+        mbarrier.wait(key_full.index(slot), (t // STAGES) & 1)
+        key = keys.index(slot).reshape([BLOCK_N, HEAD_DIM]).permute((1, 0))
+        score = warpgroup_mma(query, key, nothing, use_acc=False, is_async=True)
+        mbarrier.wait(value_full.index(before), ((t - 1) // STAGES) & 1)
+        value = values.index(before).reshape([BLOCK_N, HEAD_DIM])
+        acc = warpgroup_mma(weight, value, acc, is_async=True)
+        score = warpgroup_mma_wait(1, deps=[score])
+        mbarrier.arrive(key_empty.index(slot), count=1)
+        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+        row_sum = anchor(row_sum)
+        acc = warpgroup_mma_wait(0, deps=[acc])
+        mbarrier.arrive(value_empty.index(before), count=1)
+        acc = acc * gl.convert_layout(rescale, gl.SliceLayout(1, SUMS))[:, None]
+        weight = gl.convert_layout(weight.to(out_desc.dtype), WEIGHTS)
+
+    # Keys that some rows see.
+    for t in range(gl.maximum(full, 1), steps):
+        slot = t % STAGES
+        before = (t - 1) % STAGES
+        mbarrier.wait(key_full.index(slot), (t // STAGES) & 1)
+        key = keys.index(slot).reshape([BLOCK_N, HEAD_DIM]).permute((1, 0))
+        score = warpgroup_mma(query, key, nothing, use_acc=False, is_async=True)
+        mbarrier.wait(value_full.index(before), ((t - 1) // STAGES) & 1)
+        value = values.index(before).reshape([BLOCK_N, HEAD_DIM])
+        acc = warpgroup_mma(weight, value, acc, is_async=True)
+        score = warpgroup_mma_wait(1, deps=[score])
+        mbarrier.arrive(key_empty.index(slot), count=1)
+        start, stop = place_masked(t - full, first_2, stop_2, first_3, stop_3, first_4, stop_4)
+        kv = start + lane
+        keep = (
+            (kv <= q)
+            & ((kv < SINK) | (q - kv < WINDOW))
+            & (kv < stop)
+        )
+        score = gl.where(keep, score, float("-inf"))
+        weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
+        row_sum = anchor(row_sum)
+        acc = warpgroup_mma_wait(0, deps=[acc])
+        mbarrier.arrive(value_empty.index(before), count=1)
+        acc = acc * gl.convert_layout(rescale, gl.SliceLayout(1, SUMS))[:, None]
+        weight = gl.convert_layout(weight.to(out_desc.dtype), WEIGHTS)
+
+    # The values of the last step.
+    before = (steps - 1) % STAGES
+    mbarrier.wait(value_full.index(before), ((steps - 1) // STAGES) & 1)
+    value = values.index(before).reshape([BLOCK_N, HEAD_DIM])
+    acc = warpgroup_mma(weight, value, acc, is_async=True)
+    acc = warpgroup_mma_wait(0, deps=[acc])
+
+    # A row that has met no key gets 0, and -inf as its lse.
+    total = gl.where(row_sum == 0.0, 1.0, row_sum)
+    out = acc / gl.convert_layout(total, gl.SliceLayout(1, SUMS))[:, None]
+    query.store(out.to(out_desc.dtype))
+    fence_async_shared()
+    offset = kv_len - q_len
+    copy_out(out_desc, [batch, head, tile * BLOCK_M + PART * ROWS - offset, 0], queries.index(PART))
+    lse = row_max * LN2 + gl.log2(total) * LN2
+    lse_head_ptr = lse_ptr + (batch.to(gl.int64) * q_heads + head) * q_len
+    gl.store(lse_head_ptr + (row - offset), lse, mask=(row >= offset) & (row < kv_len))
+    tma.store_wait(0)
+
+
+@gluon.jit(do_not_specialize=["q_len", "kv_len", "group"])
+def a_shape_forward(
+    query_desc, key_desc, value_desc, out_desc, lse_ptr, q_len, kv_len, group, scale,
+):
+    """Attends from one query tile of one head; scale is above 0."""
+    head = gl.program_id(1)
+    batch = gl.program_id(2)
+    q_heads = gl.num_programs(1)
+    kv_head = head // group
+    offset = kv_len - q_len
+    tile = (kv_len - 1) // BLOCK_M - gl.program_id(0)
+    q_first = gl.maximum(tile * BLOCK_M, offset)
+    q_last = gl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1
+
+    queries = gl.allocate_shared_memory(query_desc.dtype, [CONSUMERS, 1, 1, ROWS, HEAD_DIM], query_desc.layout)
+    keys = gl.allocate_shared_memory(key_desc.dtype, [STAGES, 1, 1, BLOCK_N, HEAD_DIM], key_desc.layout)
+    values = gl.allocate_shared_memory(value_desc.dtype, [STAGES, 1, 1, BLOCK_N, HEAD_DIM], value_desc.layout)
+    query_full = gl.allocate_shared_memory(gl.int64, [1], mbarrier.MBarrierLayout())
+    key_full = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
+    key_empty = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
+    value_full = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
+    value_empty = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
+    mbarrier.init(query_full, count=1)
+    for slot in gl.static_range(STAGES):
+        mbarrier.init(key_full.index(slot), count=1)
+        mbarrier.init(key_empty.index(slot), count=CONSUMERS)
+        mbarrier.init(value_full.index(slot), count=1)
+        mbarrier.init(value_empty.index(slot), count=CONSUMERS)
+    fence_async_shared()
+
+    mbarrier.expect(query_full, QUERY_BYTES)
+    for part in gl.static_range(CONSUMERS):
+        row = tile * BLOCK_M + part * ROWS - offset
+        copy_in(query_desc, [batch, head, row, 0], query_full, queries.index(part))
+
+    gl.warp_specialize(
+        [
+            (
+                consumer,
+                (
+                    0, out_desc, lse_ptr, queries, query_full, keys, values, key_full,
+                    key_empty, value_full, value_empty, batch, head, q_heads, tile, q_first,
+                    q_last, q_len, kv_len, scale,
+                ),
+            ),
+            (
+                consumer,
+                (
+                    1, out_desc, lse_ptr, queries, query_full, keys, values, key_full,
+                    key_empty, value_full, value_empty, batch, head, q_heads, tile, q_first,
+                    q_last, q_len, kv_len, scale,
+                ),
+            ),
+            (
+                producer,
+                (
+                    key_desc, value_desc, keys, values, key_full, key_empty, value_full,
+                    value_empty, batch, head, kv_head, q_first, q_last, q_len, kv_len,
+                ),
+            ),
+        ],
+        [4, 1],
+        [240, 24],
+    )
