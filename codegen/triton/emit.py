@@ -11,8 +11,8 @@ from attncc.codegen.triton.arguments import Wanted
 from attncc.codegen.triton.exprs import NUMBERS, TILES, TritonPrinter
 from attncc.codegen.triton.functions import FUNCTIONS
 from attncc.codegen.triton.lists import constants
-from attncc.codegen.triton.program import Program, mentioned
 from attncc.codegen.triton.phases import LEAST_ROWS
+from attncc.codegen.triton.program import Program, mentioned
 from attncc.codegen.triton.rows import LAYOUT, head_rows, tile_rows
 from attncc.codegen.triton.score import sloped
 from attncc.codegen.triton.tile import TileText

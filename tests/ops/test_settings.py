@@ -9,8 +9,8 @@ import platformdirs
 import pytest
 
 from attncc import settings
-from attncc.private import private_dir
 from attncc.errors import DirectoryUnusable, NoUserDirectory, UnsafeDirectory
+from attncc.private import private_dir
 
 
 def test_a_missing_directory_is_made_for_its_user_only(tmp_path: Path) -> None:
