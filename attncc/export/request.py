@@ -1,0 +1,82 @@
+"""What is to be exported: patterns with their parameters in force, for which operands, on which hardware."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attncc import device
+from attncc.device import CPU_ARCHES, DeviceModel
+from attncc.errors import BadPackageName, NotExportable
+from attncc.ir.pattern import Pattern
+from attncc.ir.schedule import Operands
+from attncc.spec import load, lower
+
+#: What `--target` may say besides the name of a GPU: every instruction set of the C backend.
+CPU = "cpu"
+
+#: Names of the files and functions that every package has; its functions are named like its patterns.
+TAKEN = frozenset({"layers", "kernels", "reference", "runtime", "torch", "Tensor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`name` is what the package is imported as; `devices` are what kernels are generated for; the tuned schedules of
+    `library`, and those that come with attncc, go in where they are for such hardware."""
+
+    name: str
+    patterns: tuple[Pattern, ...]
+    operands: tuple[Operands, ...]
+    devices: tuple[DeviceModel, ...]
+    library: Path
+
+
+def patterns(names: Sequence[str], overrides: Mapping[str, int]) -> tuple[Pattern, ...]:
+    """The patterns of these names or paths; each takes those `overrides` that it knows, one of them at least.
+
+    Raises what `load.find` and `lower` raise, and NotExportable for names that cannot be functions.
+    """
+    specs = [load.find(name) for name in dict.fromkeys(names)]
+    known = {param.name for spec in specs for param in spec.params}
+    # What nobody knows is the mistake of all of them.
+    lower.lower(specs[0], {name: value for name, value in overrides.items() if name not in known})
+    found = [
+        lower.lower(spec, {name: value for name, value in overrides.items() if name in spec.defaults()})
+        for spec in specs
+    ]
+    for at, pattern in enumerate(found):
+        if keyword.iskeyword(pattern.name) or pattern.name in TAKEN:
+            raise NotExportable(
+                pattern.name, "a function of the package would have its name, which means something else"
+            )
+        if pattern.name in (other.name for other in found[:at]):
+            raise NotExportable(pattern.name, "two of the patterns have this name")
+    return tuple(found)
+
+
+def devices(targets: Sequence[str]) -> tuple[DeviceModel, ...]:
+    """Hardware by name: `cpu` is every instruction set, a GPU brings the oldest one of its maker along, whose kernels
+    run on all. Without targets, one device of each kind that there is. Raises UnknownTarget."""
+    wanted = targets or (CPU, *dict.fromkeys(model.arch for model in device.NAMED.values()))
+    found: list[DeviceModel] = []
+    for target in wanted:
+        if target.lower() == CPU:
+            found += [DeviceModel("cpu", arch, arch, 1, present=False) for arch in CPU_ARCHES]
+            continue
+        model = device.named(target)
+        oldest = next(one for one in device.NAMED.values() if one.kind == model.kind)
+        found += [oldest, model]
+    return tuple(dict.fromkeys(found))
+
+
+def package_name(name: str) -> str:
+    """`name`, if it can be imported and is not the name of something else. Raises BadPackageName."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
+        raise BadPackageName(name, "it is no name that Python imports")
+    if keyword.iskeyword(name) or name in sys.stdlib_module_names or name in ("attncc", "torch", "triton", "numpy"):
+        raise BadPackageName(name, "it means something else to Python")
+    return name
