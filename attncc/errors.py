@@ -514,6 +514,15 @@ class NotExportable(AttnccError):
         super().__init__(f"'{pattern}' cannot be exported: {reason}")
 
 
+class AheadFailed(AttnccError):
+    """AOTInductor did not compile a module."""
+
+    exit_status = 1
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"AOTInductor, which needs a C++ compiler, could not compile a module; it said:\n{words}")
+
+
 class NoModel(AttnccError):
     """Schedules cannot be ranked for hardware whose figures are not known."""
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from attncc.device import DeviceKind
 from attncc.export import readme
 from attncc.export.kernels import Written, written
-from attncc.export.request import Request
+from attncc.export.request import Request, with_oldest
 from attncc.export.tree import licence, tree
 
 #: What the library calls a build that holds Python and its sources only, and the backend that it is for.
@@ -38,7 +38,7 @@ def files(request: Request) -> Mapping[str, str]:
 def build(request: Request, kernels: Sequence[Written], kind: DeviceKind) -> Mapping[str, str]:
     """One build: an import package and its metadata."""
     mine = replace(request, devices=tuple(one for one in request.devices if one.kind in ("cpu", kind)))
-    archs = {one.arch for one in mine.devices}
+    archs = {one.arch for one in with_oldest(mine.devices)}
     held = [one for one in kernels if one.held.arch in archs]
     content = hashlib.sha256("".join(one.held.file for one in held).encode()).hexdigest()[:8]
     name = f"_{request.name}_{BUILDS[kind]}_{content}"

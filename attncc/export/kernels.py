@@ -13,7 +13,7 @@ from attncc import compiler
 from attncc.codegen.kernel import KernelSource, Phase
 from attncc.device import DeviceModel
 from attncc.errors import NoCompiler
-from attncc.export.request import Request
+from attncc.export.request import Request, with_oldest
 from attncc.export.runtime.held import LISTING, Held
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Schedule, Shape
@@ -44,7 +44,7 @@ def written(request: Request) -> tuple[Written, ...]:
     found = [
         one
         for pattern in request.patterns
-        for device in request.devices
+        for device in with_oldest(request.devices)
         for operands in request.operands
         for phase in phases(pattern, operands, device)
         for one in _of(pattern, operands, phase, device, entries)

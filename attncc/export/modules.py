@@ -15,7 +15,7 @@ ATTNCC = Path(__file__).parents[1]
 OVERLAY = "attncc.export.runtime"
 
 #: What every export runs; what is needed besides by patterns that choose keys or take inputs, and by kernels for GPUs.
-ALWAYS = ("dispatch", "compiler", "held", "exported", "ref.dense", "combines.softmax", "spec.schema")
+ALWAYS = ("dispatch", "compiler", "held", "exported", "ahead", "ref.dense", "combines.softmax", "spec.schema")
 CHOOSING = ("dispatch_choosing", "autotune.inputs")
 
 IMPORT = re.compile(r"^( *)from attncc((?:\.\w+)*) import ", re.M)

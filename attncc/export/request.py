@@ -20,7 +20,7 @@ from attncc.spec import load, lower
 CPU = "cpu"
 
 #: Names of the files and functions that every package has; its functions are named like its patterns.
-TAKEN = frozenset({"layers", "kernels", "reference", "runtime", "torch", "Tensor"})
+TAKEN = frozenset({"ahead", "functions", "layers", "kernels", "runtime", "torch", "Tensor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +59,24 @@ def patterns(names: Sequence[str], overrides: Mapping[str, int]) -> tuple[Patter
 
 
 def devices(targets: Sequence[str]) -> tuple[DeviceModel, ...]:
-    """Hardware by name: `cpu` is every instruction set, a GPU brings the oldest one of its maker along, whose kernels
-    run on all. Without targets, one device of each kind that there is. Raises UnknownTarget."""
+    """Hardware by name: `cpu` is every instruction set. Without targets, one device of each kind that there is. Raises
+    UnknownTarget."""
     wanted = targets or (CPU, *dict.fromkeys(model.arch for model in device.NAMED.values()))
     found: list[DeviceModel] = []
     for target in wanted:
-        if target.lower() == CPU:
-            found += [DeviceModel("cpu", arch, arch, 1, present=False) for arch in CPU_ARCHES]
-            continue
-        model = device.named(target)
-        oldest = next(one for one in device.NAMED.values() if one.kind == model.kind)
-        found += [oldest, model]
+        found += _cpus() if target.lower() == CPU else [device.named(target)]
     return tuple(dict.fromkeys(found))
+
+
+def with_oldest(asked: Sequence[DeviceModel]) -> tuple[DeviceModel, ...]:
+    """`asked`, each GPU after the oldest one of its maker, whose kernels run on all that nobody asked for."""
+    models = tuple(device.NAMED.values())
+    pairs = [(next((old for old in models if old.kind == one.kind), one), one) for one in asked]
+    return tuple(dict.fromkeys(one for pair in pairs for one in pair))
+
+
+def _cpus() -> list[DeviceModel]:
+    return [DeviceModel("cpu", arch, arch, 1, present=False) for arch in CPU_ARCHES]
 
 
 def package_name(name: str) -> str:

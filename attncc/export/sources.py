@@ -60,6 +60,52 @@ FUNCTION = '''\
     return cast("tuple[Tensor, Tensor]", OPERATORS["{name}"].overload({passed}))
 '''
 
+AHEAD = '''\
+"""`python -m {name}.ahead OUT` compiles a module for each pattern with AOTInductor, for the devices that are here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from ._ops import OPERATORS, PATTERNS
+{imports}
+
+def main(out: Path) -> None:
+    """Writes `<pattern>_<dtype>_<head_dim>_<device>.pt2` for everything that there are kernels for."""
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    for name, operator in OPERATORS.items():
+        for device in devices:
+            backend = "cpu" if device == "cpu" else "triton"
+            for operands in operands_of(one for one in listing() if (one.pattern, one.backend) == (name, backend)):
+                path = out / f"{{name}}_{{operands.dtype}}_{{operands.head_dim}}_{{device}}.pt2"
+                {call}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+'''
+
+#: What is imported, and the call, without and with patterns that may have inputs.
+AHEAD_STATIC = (
+    "from .runtime.ahead import compile_ahead\nfrom .runtime.held import listing, operands_of\n",
+    "compile_ahead(operator.overload, PATTERNS[name], operands, device, path)",
+)
+AHEAD_CHOSEN = (
+    """\
+from .runtime.ahead import TRACED, compile_ahead
+from .runtime.autotune.inputs import drawn
+from .runtime.held import listing, operands_of
+from .runtime.ir.schedule import Shape
+""",
+    """\
+shape, generator = Shape(*TRACED, operands.head_dim), torch.Generator().manual_seed(0)
+                inputs = [drawn(one, shape, generator).to(device) for one in PATTERNS[name].inputs]
+                compile_ahead(operator.overload, PATTERNS[name], operands, device, path, inputs)""",
+)
+
 LAYER = '''\
 class {layer}(nn.Module):
     """`{name}` as a layer without state."""
@@ -145,6 +191,12 @@ def operators(namespace: str, patterns: Sequence[Pattern]) -> str:
         f'    "{name}": {kind}(PatternSpec(PATTERNS["{name}"]), LIBRARY, "{name}"),' for name, kind in kinds.items()
     ]
     return OPERATORS.format(namespace=namespace, imports="\n".join(imports), rows="\n".join(rows))
+
+
+def ahead(name: str, patterns: Sequence[Pattern]) -> str:
+    """`ahead.py`: compiles the package `name` ahead of time."""
+    imports, call = AHEAD_CHOSEN if any(choosing(one) for one in patterns) else AHEAD_STATIC
+    return AHEAD.format(name=name, imports=imports, call=call)
 
 
 def exported(carried: Sequence[Carried]) -> str:

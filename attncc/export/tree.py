@@ -23,6 +23,7 @@ def tree(request: Request, written: Sequence[Written], namespace: str) -> Mappin
     return {
         "__init__.py": sources.package(patterns),
         "_ops.py": sources.operators(namespace, patterns),
+        "ahead.py": sources.ahead(request.name, patterns),
         "functions.py": sources.functions(patterns),
         "layers.py": sources.layers(patterns),
         "py.typed": "",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from attncc.cli.options import DTypeParam, library_option, settings_option
-from attncc.export import hub, package
+from attncc.export import aot, hub, package
 from attncc.export.request import Request, devices, package_name, patterns
 from attncc.export.writing import free, write
 from attncc.ir.schedule import DType, Operands
@@ -18,6 +18,7 @@ NAME = "sparse_attention_kernels"
 FORMATS: Mapping[str, Callable[[Request], Mapping[str, str | bytes]]] = {
     "package": package.files,
     "hub": hub.files,
+    "aot": aot.files,
 }
 
 
