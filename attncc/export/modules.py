@@ -14,8 +14,18 @@ from attncc.ir.pattern import Pattern
 ATTNCC = Path(__file__).parents[1]
 OVERLAY = "attncc.export.runtime"
 
-#: What every export runs; what is needed besides by patterns that choose keys or take inputs, and by kernels for GPUs.
-ALWAYS = ("dispatch", "compiler", "held", "exported", "ahead", "ref.dense", "combines.softmax", "spec.schema")
+#: What every export runs, and what its test does; what patterns need besides that choose keys or take inputs.
+ALWAYS = (
+    "ahead",
+    "codegen.triton.interpret",
+    "combines.softmax",
+    "compiler",
+    "dispatch",
+    "exported",
+    "held",
+    "ref.dense",
+    "spec.schema",
+)
 CHOOSING = ("dispatch_choosing", "autotune.inputs")
 
 IMPORT = re.compile(r"^( *)from attncc((?:\.\w+)*) import ", re.M)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 from attncc.codegen.kernel import KernelSource, Phase
 from attncc.device import CPU_ARCHES, DeviceModel
@@ -96,4 +95,4 @@ def _age(arch: str) -> tuple[int, str]:
 
 def operands_of(held: Iterable[Held]) -> tuple[Operands, ...]:
     """The element types and head dimensions that there are kernels for."""
-    return tuple(dict.fromkeys(Operands(cast(DType, one.dtype), one.head_dim) for one in held))
+    return tuple(dict.fromkeys(Operands(one.dtype, one.head_dim) for one in held))
