@@ -34,6 +34,22 @@ include = ["{name}", "{name}.*"]
 
 [tool.setuptools.package-data]
 "*" = ["py.typed", "LICENSE", "*.json", "*.c"]
+
+[tool.mypy]
+strict = true
+untyped_calls_exclude = ["torch"]
+
+[[tool.mypy.overrides]]
+module = ["triton.*"]
+ignore_missing_imports = true
+
+# Arguments of kernels have the types of Triton's own language.
+[[tool.mypy.overrides]]
+module = ["{name}.kernels.*"]
+ignore_errors = true
+
+[tool.ruff]
+line-length = 120
 """
 
 

@@ -37,7 +37,7 @@ LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 
 PATTERNS = {{one.pattern.name: one.pattern for one in EXPORTED}}
 
-OPERATORS = {{
+OPERATORS: dict[str, {kinds}] = {{
 {rows}
 }}
 
@@ -190,7 +190,8 @@ def operators(namespace: str, patterns: Sequence[Pattern]) -> str:
     rows = [
         f'    "{name}": {kind}(PatternSpec(PATTERNS["{name}"]), LIBRARY, "{name}"),' for name, kind in kinds.items()
     ]
-    return OPERATORS.format(namespace=namespace, imports="\n".join(imports), rows="\n".join(rows))
+    union = " | ".join(sorted(set(kinds.values()), reverse=True))
+    return OPERATORS.format(namespace=namespace, imports="\n".join(imports), rows="\n".join(rows), kinds=union)
 
 
 def ahead(name: str, patterns: Sequence[Pattern]) -> str:
