@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -61,15 +61,16 @@ def _closure(roots: Iterable[str]) -> set[str]:
     return found
 
 
-def _imported(name: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(_text(name))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "attncc":
-            module = _within(node.module)
-            for alias in node.names:
-                inner = f"{module}.{alias.name}".lstrip(".")
-                yield inner if _file(inner) else module
+@cache
+def _imported(name: str) -> tuple[str, ...]:
+    """The modules of attncc that a module imports."""
+    froms = [node for node in ast.walk(ast.parse(_text(name))) if isinstance(node, ast.ImportFrom) and node.module]
+    mine = [(_within(node.module or ""), node.names) for node in froms if f"{node.module}.".startswith("attncc.")]
+    inner = [(module, f"{module}.{alias.name}".lstrip(".")) for module, names in mine for alias in names]
+    return tuple(name if _file(name) else module for module, name in inner)
 
 
+@cache
 def _relative(name: str) -> str:
     """The text of a module whose imports of attncc begin at the folder that it stands in."""
     up = "." * len(name.split("."))

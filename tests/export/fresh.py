@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import venv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -69,8 +69,3 @@ def _tops(name: str) -> set[Path]:
     assert known is not None, f"{name} is installed"
     firsts = {file.parts[0] for file in known.files or []} - {"..", "__pycache__"}
     return {Path(str(known.locate_file(first))) for first in firsts}
-
-
-def variables(**named: str) -> Mapping[str, str]:
-    """Environment variables, for `run`."""
-    return named
