@@ -95,7 +95,8 @@ def _written(
     source = compiler.source(pattern, operands, phase, schedule, compiler.BACKEND[device.kind])
     tuned = ("", 0, "") if entry is None else (entry.key.hardware, entry.key.group, entry.key.shape_class)
     digest = hashlib.sha256(source.text.encode()).hexdigest()[:12]
-    file = f"{source.entry}_{digest}{SUFFIX[source.backend]}"
+    name = f"{pattern.name}_{phase}_{operands.dtype}_{operands.head_dim}"
+    file = f"{name}_{digest}{SUFFIX[source.backend]}"
     call = (pattern.name, source.backend, device.arch, operands.dtype, operands.head_dim, phase)
     return Written(Held(*call, *tuned, schedule.choices, source.entry, file), source, entry)
 
