@@ -520,7 +520,7 @@ class AheadFailed(AttnccError):
     exit_status = 1
 
     def __init__(self, words: str) -> None:
-        super().__init__(f"AOTInductor, which needs a C++ compiler, could not compile a module; it said:\n{words}")
+        super().__init__(f"AOTInductor could not compile a module: {words}")
 
 
 class NoModel(AttnccError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from attncc.errors import AheadFailed
-from attncc.export import package
+from attncc.export import package, readme
 from attncc.export.kernels import written
 from attncc.export.request import CPU, Request, devices
 from attncc.export.writing import write
 
-#: The last lines of what a compiler says are enough to tell what is wrong.
+#: Where a process says what went wrong, behind the way it took there; and how much of that is enough to know.
+MISTAKE = re.compile(r"^[\w.]+(?:Error|Exception): ", re.M)
 WORDS = 2000
 
 
@@ -25,15 +28,18 @@ def files(request: Request) -> Mapping[str, str | bytes]:
 
     Modules are compiled for the CPU of this machine, whatever was named, and for its GPU, if it has one.
     """
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise AheadFailed(f"no C++ compiler found (tried {compiler}); install g++, or name one in $CXX")
     # Only this format needs Triton.
     from attncc.export import cubins
 
     whole = replace(request, devices=tuple(dict.fromkeys((*devices([CPU]), *request.devices))))
     kernels = written(whole)
     project = package.project(whole, kernels)
-    named = [one for one in request.devices if one.kind == "cuda"]
-    machine = {f"cubins/{path}": content for path, content in cubins.files(kernels, named).items()}
-    return {**project, **machine, **_modules(whole, project)}
+    machine = {f"cubins/{path}": content for path, content in cubins.files(kernels, request.named).items()}
+    modules = _modules(whole, project)
+    return {**project, "README.md": readme.aot(whole, kernels), **machine, **modules}
 
 
 def _modules(request: Request, project: Mapping[str, str]) -> Mapping[str, bytes]:
@@ -46,5 +52,10 @@ def _modules(request: Request, project: Mapping[str, str]) -> Mapping[str, bytes
         environment = {**os.environ, "PYTHONPATH": str(home)}
         run = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
         if run.returncode != 0:
-            raise AheadFailed(run.stderr.strip()[-WORDS:])
+            raise AheadFailed(_said(run.stderr))
         return {f"modules/{file.name}": file.read_bytes() for file in sorted(out.iterdir())}
+
+
+def _said(words: str) -> str:
+    last = max((match.start() for match in MISTAKE.finditer(words)), default=0)
+    return words[last:].strip()[:WORDS]

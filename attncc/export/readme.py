@@ -27,6 +27,26 @@ PyTorch's own operators compute the same, slowly, and a warning says so once. Gr
 operators, block of rows by block of rows. Other element types and head dimensions than those below are refused.
 """
 
+AHEAD = """\
+## Compiled ahead of time
+
+`modules/<pattern>_<dtype>_<head_dim>_<device>.pt2` are modules that AOTInductor compiled: query, key, value and the
+inputs of the pattern give (out, lse), for any batch, heads and lengths. They call the operators of the package, which
+must be imported first; `python -m {name}.ahead DIRECTORY` writes them again, on a machine with a GPU for that too.
+
+```python
+import torch
+import {name}
+
+attend = torch._inductor.aoti_load_package("modules/{module}_cpu.pt2")
+out, lse = attend(query, key, value)
+```
+
+`cubins/<arch>/` holds machine code for the NVIDIA GPUs that were named, if any, to be launched without Triton or
+Python. Its `manifest.json` says for each kernel which calls it is for, its arguments in their order with their types,
+what is taken for granted of them, the grid, the block, shared memory and scratch memory, and the hashes of everything.
+"""
+
 
 def package(request: Request, kernels: Sequence[Written]) -> str:
     """The README of an installable package."""
@@ -42,6 +62,13 @@ def package(request: Request, kernels: Sequence[Written]) -> str:
             "holds the pattern files and the decisions that tuned schedules are from. Apache-2.0, see LICENSE.\n",
         ]
     )
+
+
+def aot(request: Request, kernels: Sequence[Written]) -> str:
+    """The README of a package with what was compiled ahead of time."""
+    operands = request.operands[0]
+    module = f"{request.patterns[0].name}_{operands.dtype}_{operands.head_dim}"
+    return f"{package(request, kernels)}\n{AHEAD.format(name=request.name, module=module)}"
 
 
 def hub(request: Request, kernels: Sequence[Written], id: str) -> str:

@@ -26,13 +26,15 @@ TAKEN = frozenset({"ahead", "functions", "layers", "kernels", "runtime", "torch"
 @dataclass(frozen=True, slots=True)
 class Request:
     """`name` is what the package is imported as; `devices` are what kernels are generated for; the tuned schedules of
-    `library`, and those that come with attncc, go in where they are for such hardware."""
+    `library`, and those that come with attncc, go in where they are for such hardware. `named` are the devices that
+    somebody asked for by name."""
 
     name: str
     patterns: tuple[Pattern, ...]
     operands: tuple[Operands, ...]
     devices: tuple[DeviceModel, ...]
     library: Path
+    named: tuple[DeviceModel, ...] = ()
 
 
 def patterns(names: Sequence[str], overrides: Mapping[str, int]) -> tuple[Pattern, ...]:

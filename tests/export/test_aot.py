@@ -99,3 +99,16 @@ def test_a_kernel_that_does_not_compile_is_one_sentence(package: Path) -> None:
     source = replace(one.source(kernels), text=one.source(kernels).text.replace("tl.store(", "tl.stare("))
     with pytest.raises(attncc.AttnccError, match=r"the kernel of '.*' does not compile for sm_90: "):
         cubins.files([Written(one, source, None)], [H100])
+
+
+def test_without_a_compiler_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    few = ("--target", "cpu", "--dtype", "float32", "--head-dim", "32")
+    said = command("export", "causal", "--format", "aot", "--out", str(tmp_path / "aot"), "--name", "ours", *few)
+    assert said.status == 1
+    assert said.err.startswith(
+        "attncc: AOTInductor, which needs a C++ compiler, could not compile a module; it said:\n"
+    )
+    assert "no-such-compiler" in said.err
+    assert "Traceback" not in said.err
+    assert not list(tmp_path.iterdir())

@@ -65,7 +65,9 @@ def command(
     free(out)
     operands = tuple(dict.fromkeys(Operands(dtype, head_dim) for dtype in dtypes for head_dim in head_dims))
     bound = patterns(names, dict(overrides))
-    request = Request(package_name(name), bound, operands, devices(targets), library_path)
+    there = devices(targets)
+    named = there if targets else ()
+    request = Request(package_name(name), bound, operands, there, library_path, named)
     files = FORMATS[form](request)
     write(out, files)
     size = sum(len(content) for content in files.values()) / 1024
