@@ -105,10 +105,7 @@ def test_without_a_compiler_nothing_is_written(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CXX", "no-such-compiler")
     few = ("--target", "cpu", "--dtype", "float32", "--head-dim", "32")
     said = command("export", "causal", "--format", "aot", "--out", str(tmp_path / "aot"), "--name", "ours", *few)
+    words = "no C++ compiler found (tried no-such-compiler); install g++, or name one in $CXX"
+    assert said.err == f"attncc: AOTInductor could not compile a module: {words}\n"
     assert said.status == 1
-    assert said.err.startswith(
-        "attncc: AOTInductor, which needs a C++ compiler, could not compile a module; it said:\n"
-    )
-    assert "no-such-compiler" in said.err
-    assert "Traceback" not in said.err
     assert not list(tmp_path.iterdir())
