@@ -95,7 +95,7 @@ def contents(request: Request, kernels: Sequence[Written]) -> str:
     tuned = sorted({one.held.hardware for one in kernels if one.held.hardware})
     schedules = f"tuned on {', '.join(tuned)}; built-in ones elsewhere" if tuned else "built-in ones"
     devices = ", ".join(dict.fromkeys(one.arch for one in request.devices))
-    lines = [f"| `{one.name}` | {_cell(one)} | {one.source} |" for one in request.patterns]
+    lines = [f"| `{one.name}` | {_cell(one)} | {_plain(one.source)} |" for one in request.patterns]
     return "\n".join(
         [
             "| pattern | what a query sees | source |",
@@ -120,4 +120,9 @@ def _call(request: Request, imports: str, owner: str) -> str:
 
 def _cell(pattern: Pattern) -> str:
     params = ", ".join(f"{name} = {value}" for name, value in pattern.params)
-    return f"{pattern.about} {f'With {params}.' if params else ''}".strip().replace("|", "\\|")
+    return _plain(f"{pattern.about} {f'With {params}.' if params else ''}")
+
+
+def _plain(words: str) -> str:
+    """Words of a pattern file in one cell of a table."""
+    return " ".join(words.split()).replace("|", "\\|")

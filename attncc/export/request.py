@@ -20,7 +20,9 @@ from attncc.spec import load, lower
 CPU = "cpu"
 
 #: Names of the files and functions that every package has; its functions are named like its patterns.
-TAKEN = frozenset({"ahead", "functions", "layers", "kernels", "runtime", "torch", "Tensor"})
+TAKEN = frozenset({"ahead", "cast", "functions", "kernels", "layers", "nn", "runtime"})
+#: Arguments that every function has, and what it calls.
+ARGUMENTS = frozenset({"cast", "key", "query", "scale", "self", "value"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,30 @@ def patterns(names: Sequence[str], overrides: Mapping[str, int]) -> tuple[Patter
         for spec in specs
     ]
     for at, pattern in enumerate(found):
-        if keyword.iskeyword(pattern.name) or pattern.name in TAKEN:
-            raise NotExportable(
-                pattern.name, "a function of the package would have its name, which means something else"
-            )
-        if pattern.name in (other.name for other in found[:at]):
-            raise NotExportable(pattern.name, "two of the patterns have this name")
+        reason = _reason(pattern, found[:at])
+        if reason:
+            raise NotExportable(pattern.name, reason)
     return tuple(found)
+
+
+def _reason(pattern: Pattern, before: Sequence[Pattern]) -> str | None:
+    """Why there can be no function for the pattern beside those `before` it; None if there can."""
+    if pattern.name in TAKEN:
+        return "a function of the package would have its name, which means something else"
+    if any(_names(pattern) & _names(other) for other in before):
+        return f"another pattern has the names {' and '.join(sorted(_names(pattern)))} too, or one of them"
+    wrong = [one.name for one in pattern.inputs if one.name in ARGUMENTS]
+    return f"its function cannot have an argument called {wrong[0]}" if wrong else None
+
+
+def _names(pattern: Pattern) -> set[str]:
+    """What the package calls after it."""
+    return {pattern.name, f"{pattern.name}_with_lse", layer(pattern)}
+
+
+def layer(pattern: Pattern) -> str:
+    """The name of its layer: `AShape` for a_shape."""
+    return "".join(part.capitalize() for part in pattern.name.split("_"))
 
 
 def devices(targets: Sequence[str]) -> tuple[DeviceModel, ...]:

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from attncc.export.modules import choosing
+from attncc.export.request import layer
 from attncc.export.runtime.carried import Carried
 from attncc.export.values import classes, written
 from attncc.ir.pattern import Pattern
@@ -171,11 +172,6 @@ def _def(name: str, arguments: Sequence[str], result: str, indent: str = "") -> 
     if len(line) <= WIDTH:
         return line
     return "\n".join([f"{indent}def {name}(", *(f"{indent}    {one}," for one in arguments), f"{indent}) -> {result}:"])
-
-
-def layer(pattern: Pattern) -> str:
-    """The name of its layer: `AShape` for a_shape."""
-    return "".join(part.capitalize() for part in pattern.name.split("_"))
 
 
 def operators(namespace: str, patterns: Sequence[Pattern]) -> str:

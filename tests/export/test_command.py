@@ -41,11 +41,34 @@ def test_nothing_is_written_among_other_files(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_two_patterns_of_one_name_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("pattern: causal\n", "another pattern has the names Causal and causal and causal_with_lse too"),
+        ("pattern: layers\n", "a function of the package would have its name, which means something else"),
+        (
+            "pattern: mine\ninputs:\n  scale: {per: token, about: a scale}\n",
+            "its function cannot have an argument called scale",
+        ),
+    ],
+)
+def test_names_that_mean_something_else_are_refused(declared: str, said: str, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
-    mine.write_text("pattern: causal\nabout: Another one.\nsource: none\nmask: kv <= q\n")
+    mask = "kv <= q and scale[q] == scale[kv]" if "scale" in declared else "kv <= q"
+    mine.write_text(f"{declared}about: Another one.\nsource: none\nmask: {mask}\n")
     found = attncc("export", "causal", str(mine), "--out", str(tmp_path / "out"), *FEW)
-    assert found.err == "attncc: 'causal' cannot be exported: two of the patterns have this name\n"
+    assert found.status == 2
+    assert "cannot be exported: " in found.err
+    assert said in found.err
+
+
+def test_words_of_a_pattern_file_cannot_end_a_string(tmp_path: Path) -> None:
+    mine, out = tmp_path / "mine.yaml", tmp_path / "out"
+    about = json.dumps('Three """ quotes, a \\ and a | too.')
+    mine.write_text(f"pattern: mine\nabout: {about}\nsource: none\nmask: kv <= q\n")
+    assert attncc("export", str(mine), "--out", str(out), *FEW, "--name", "ours").status == 0
+    for file in (out / "ours").rglob("*.py"):
+        compile(file.read_text(), str(file), "exec")
 
 
 def test_a_pattern_of_ones_own_is_exported_with_its_parameters(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 import attncc
 from attncc import compiler, device
+from attncc.codegen.kernel import Phase
+from attncc.export.runtime.held import listing, serving
 from attncc.ir.schedule import Operands
 from attncc.library.entry import LibraryEntry
 from attncc.spec import load, lower
@@ -133,3 +135,15 @@ def test_it_is_typed_and_installable(fresh: Fresh) -> None:
     assert "attncc" not in "".join(line for line in words.splitlines() if line.startswith("Requires-Dist"))
     assert (fresh.packages / "ours/py.typed").exists()
     assert (fresh.packages / "ours/LICENSE").read_text().lstrip().startswith("Apache License")
+
+
+@pytest.mark.parametrize("name", ["H100", "H200", "A100"])
+@pytest.mark.parametrize("phase", ["prefill", "decode"])
+def test_a_gpu_gets_the_kernel_that_attncc_would_give_it(package: Path, name: str, phase: Phase) -> None:
+    model, folder = device.named(name), package / "ours/kernels"
+    held = [one for one in listing(folder) if (one.pattern, one.backend, one.phase) == ("a_shape", "triton", phase)]
+    found = serving(held, model, 4, "h32 q4096 kv4096")
+    assert found is not None
+    pattern, operands = lower.lower(load.find("a_shape")), Operands("float32", 32)
+    schedule = compiler.built_in(pattern, operands, phase, model)
+    assert found.source(folder) == compiler.source(pattern, operands, phase, schedule, "triton")
