@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.run import attncc
 
-FEW = ("--target", "cpu", "--dtype", "float32", "--head-dim", "64")
+FEW = ("--target", "A100", "--dtype", "float32", "--head-dim", "64")
 
 
 @pytest.mark.parametrize(
