@@ -13,7 +13,7 @@ from attncc.ref import evaluate
 from attncc.report.page import write
 from attncc.report.record import load as load_record
 from attncc.spec import load, lower
-from bench import cases, chosen_cases, flex, run
+from bench import cases, chosen_cases, flex, lengths, run
 from bench.cases import Case
 from bench.peers import PEERS
 from bench.problem import problem, sampled_error, workload
@@ -63,6 +63,8 @@ def test_a_run_becomes_a_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     small = Case("small", "causal", (), Shape(1, 2, 2, 96, 96, 64), "float32", ("attncc", "sdpa mask"))
     monkeypatch.setattr(cases, "quick", lambda heads: (small,))
     monkeypatch.setattr(chosen_cases, "quick", tuple)
+    monkeypatch.setattr(lengths, "QUICK", (128, 256))
+    monkeypatch.setattr(lengths, "LADDERS", lengths.LADDERS[:1])
     file = tmp_path / "data.json"
     for more in ((), ("--append",)):
         arguments = ["--out", str(file), "--no-setup", "--threads", "1", "--rounds", "2", *more]
@@ -70,5 +72,8 @@ def test_a_run_becomes_a_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     record = load_record(file)
     assert [(timing.peer, timing.clock) for timing in record.timings] == [("attncc", "cpu"), ("sdpa mask", "cpu")]
     assert all(timing.micros and timing.error is not None for timing in record.timings)
-    page = write(tmp_path, record.device, record, ())
-    assert "One thread, CPU time" in page.read_text(encoding="utf-8")
+    assert [rung.shape.kv_len for rung in record.rungs] == [128, 256]
+    for page in write(tmp_path, record.device, record):
+        text = page.read_text(encoding="utf-8")
+        assert "One thread, CPU time" in text
+        assert "faster from" in text
