@@ -5,7 +5,8 @@ from __future__ import annotations
 from attncc.codegen.gluon.emit import emit
 from attncc.codegen.gluon.knobs import space
 from attncc.codegen.kernel import CompiledKernel, KernelSource
-from attncc.codegen.triton.knobs import phase, tiling
+from attncc.codegen.triton.knobs import tiling
+from attncc.codegen.triton.phases import phase
 from attncc.codegen.triton.toolchain import toolchain
 from attncc.device import DeviceModel
 

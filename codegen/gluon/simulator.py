@@ -245,7 +245,7 @@ def _language(run: _Run) -> Mapping[str, object]:
     barriers = {
         "MBarrierLayout": _nothing, "init": lambda bar, count: bar.init(count),
         "wait": lambda bar, phase: bar.wait(int(phase)), "expect": lambda bar, size: bar.arrive(1, size),
-        "arrive": lambda bar, count=1: bar.arrive(count),
+        "arrive": _arrive,
     }  # fmt: skip
     copies = {
         "async_load": lambda desc, at, bar, to: _copy_in(run, desc, at, bar, to),
@@ -261,6 +261,10 @@ def _language(run: _Run) -> Mapping[str, object]:
 
 def _nothing(*_: object, **__: object) -> None:
     return None
+
+
+def _arrive(barrier: _Barrier, count: int = 1) -> None:
+    barrier.arrive(count)
 
 
 def _larger(a: Tensor | float, b: Tensor | float) -> Tensor | float:

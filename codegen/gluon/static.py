@@ -21,7 +21,6 @@ from attncc.codegen.gluon.emit import ROWS
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.arguments import kind
 from attncc.codegen.triton.module import load
-from attncc.codegen.triton.usage import Resources, read_nvidia
 from attncc.settings import cache_dir
 
 #: Warps of the first consumer; those of the other partitions come on top.
@@ -59,11 +58,6 @@ def options() -> dict[str, int | bool]:
 def layout() -> gl.NVMMASharedLayout:
     """How rows of 128 bytes and more lie in shared memory."""
     return gl.NVMMASharedLayout(128, 16, 4)
-
-
-def used(source: KernelSource) -> Resources:
-    """What one program uses; `registers` are those at the launch, which partitions share out among themselves."""
-    return read_nvidia(*compiled(source))
 
 
 def order(source: KernelSource) -> str:

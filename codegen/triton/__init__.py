@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from attncc.codegen.kernel import CompiledKernel, KernelSource, Phase
 from attncc.codegen.triton.emit import emit as emit_triton
-from attncc.codegen.triton.knobs import LOWERINGS, lowering, phase, space, tiling
+from attncc.codegen.triton.knobs import LOWERINGS, lowering, space, tiling
+from attncc.codegen.triton.phases import phase
 from attncc.codegen.triton.toolchain import toolchain
 from attncc.device import DeviceModel
 from attncc.ir.schedule import Operands, Schedule
