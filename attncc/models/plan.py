@@ -33,9 +33,9 @@ class ModelSizes:
 class Use:
     """What runs for a head in one phase.
 
-    `pattern` is a shipped name or the path of a pattern file, `params` replace its defaults. Without a pattern a head is
-    dense: it sees every key that the model itself lets it see, a sliding window of the model's own included. So is every
-    call with fewer than `dense_below` keys.
+    `pattern` is a shipped name or the path of a pattern file, `params` replace its defaults. Without a pattern a head
+    is dense: it sees every key that the model itself lets it see; a sliding window of the model's own stays. So is
+    every call with fewer than `dense_below` keys.
 
     What a pattern chooses at run time can serve more than one call. With `share` its sets are kept under that name, and
     a use with `reuse` in a later layer takes them, head by head, in place of a choice of its own; it has the pattern of
@@ -101,8 +101,8 @@ class PlanTable:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan file with every value checked. Rules apply in their order, a later one over an earlier one; heads that none
-    names are dense. `sizes` are those of the model it was made for, or None for a plan that suits any model."""
+    """A plan file with every value checked. Rules apply in their order, a later one over an earlier one; heads that
+    none names are dense. `sizes` are those of the model it was made for, or None where it suits any model."""
 
     name: str
     about: str

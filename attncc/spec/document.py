@@ -98,7 +98,8 @@ class _Composer:
             raise MisreadError(0, 1, f"the file is empty; a {self.kind.word} needs at least {self.kind.needs}")
         node = self._node(self._next(), 1)
         if not isinstance(node, Table):
-            raise MisreadError(node.start, node.end, f"a {self.kind.word} file is a table of keys, as in {self.kind.example}")
+            wanted = f"a {self.kind.word} file is a table of keys, as in {self.kind.example}"
+            raise MisreadError(node.start, node.end, wanted)
         self._next()
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):

@@ -9,8 +9,8 @@ from attncc.errors import FileMistakes, FileUnreadable, PatternFileError, Patter
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of file: its word, what a file needs at least, a line of one, the bounds that keep a hostile one cheap, and
-    the errors it is refused with."""
+    """A kind of file: its word, what a file needs at least, a line of one, the bounds that keep a hostile one cheap,
+    and the errors it is refused with."""
 
     word: str
     needs: str
