@@ -1,0 +1,1 @@
+"""Attention kernels inside models: plans, and what runs them."""
