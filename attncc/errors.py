@@ -144,6 +144,27 @@ class PlanDoesNotFit(AttnccError):
         super().__init__(f"plan '{plan}' does not fit the model: {reason}")
 
 
+class PatternDoesNotFit(AttnccError):
+    """A pattern cannot run inside a model."""
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        super().__init__(f"pattern '{pattern}' cannot serve this model: {reason}; choose another one for its layers")
+
+
+class MaskNotServed(AttnccError):
+    """A model asks for a mask that is more than causal order, a window, padding and separate sequences."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"attncc cannot serve this mask: {reason}; use attn_implementation='sdpa' for such calls")
+
+
+class ModelNotServed(AttnccError):
+    """A model asks its attention for something that no kernel here does."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(f"the model asks its attention for {what}, which attncc does not do; {instead}")
+
+
 class UnknownPattern(AttnccError):
     """No shipped pattern and no file has this name."""
 
