@@ -49,7 +49,7 @@ KINDS: Mapping[str, Mapping[str, object]] = {
         "layer_types": HYBRID,
         "num_local_experts": 2,
         "num_experts_per_tok": 1,
-        "experts_implementation": "eager",
+        "experts_implementation": "batched_mm",
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
     },
 }
