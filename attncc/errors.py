@@ -137,6 +137,13 @@ class UnknownPlan(AttnccError):
         super().__init__(f"unknown plan {name!r}, and no such file; {nearest(name, known)}")
 
 
+class PlanTableUnreadable(AttnccError):
+    """A table of heads that another project has published is not what it should be."""
+
+    def __init__(self, path: Path, made_by: str, reason: str) -> None:
+        super().__init__(f"{path} is not a table of {made_by}: {reason}")
+
+
 class PlanDoesNotFit(AttnccError):
     """A plan asks for layers, heads or choices that the model does not have."""
 

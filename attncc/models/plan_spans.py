@@ -12,10 +12,11 @@ Where: TypeAlias = Literal["first", "middle", "last"]
 SPAN = re.compile(
     r"all|(?P<at>-?[0-9]{1,5})|(?P<low>[0-9]{1,5})\.\.(?P<high>[0-9]{1,5})"
     r"|(?P<where>first|middle|last) (?P<amount>[0-9]{1,5})(/(?P<parts>[1-9][0-9]{0,4}))?"
+    r"|at (?P<above>[0-9]{1,5})/(?P<below>[1-9][0-9]{0,4})"
     r"|every (?P<step>[1-9][0-9]{0,4})( from (?P<start>[0-9]{1,5}))?",
     re.ASCII,
 )
-WORDS = "all, 3, -1, 0..5, first 2, middle 1/3, last 1/2, every 4, every 4 from 3"
+WORDS = "all, 3, -1, 0..5, first 2, middle 1/3, last 1/2, at 2/5, every 4, every 4 from 3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,13 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class At:
+    """The one that comes after this share of them, as `at 13/32` is number 13 of 32, and number 6 of 16."""
+
+    share: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Every:
     """`start`, and from there every `step`-th."""
 
@@ -47,7 +55,7 @@ class Every:
     start: int
 
 
-Span: TypeAlias = All | Range | Part | Every
+Span: TypeAlias = All | Range | Part | At | Every
 
 
 def read_span(text: str) -> Span | None:
@@ -59,6 +67,9 @@ def read_span(text: str) -> Span | None:
         return Range(int(found["at"]), int(found["at"]))
     if found["low"] is not None:
         return Range(int(found["low"]), int(found["high"])) if int(found["low"]) <= int(found["high"]) else None
+    if found["above"] is not None:
+        share = Fraction(int(found["above"]), int(found["below"]))
+        return At(share) if share < 1 else None
     if found["step"] is not None:
         return Every(int(found["step"]), int(found["start"] or 0))
     for where in ("first", "middle", "last"):
@@ -87,6 +98,8 @@ def places(span: Span, total: int) -> range:
             return range(first, last + 1)
         case Part(where, amount):
             return _share(where, amount, total)
+        case At(share):
+            return range(int(share * total), int(share * total) + 1)
         case Every(step, start):
             return range(start, total, step)
         case _:
@@ -117,6 +130,8 @@ def span_text(span: Span) -> str:
             return f"{low}" if low == high else f"{low}..{high}"
         case Part(where, amount):
             return f"{where} {amount}"
+        case At(share):
+            return f"at {share.numerator}/{share.denominator}"
         case Every(step, start):
             return f"every {step} from {start}" if start else f"every {step}"
         case _:
