@@ -10,17 +10,10 @@ import torch
 from torch import Tensor
 
 from attncc.errors import MaskNotServed, ModelNotServed
-from attncc.models.layer import attend_layer
+from attncc.models.layer import attend_layer, widened
 from attncc.models.masked import attend_masked
 from attncc.models.served import layer_launches, thresholds
-from attncc.pattern import Pattern
 
-#: Every key that counts, in any order: what a layer sees that is not causal.
-VALID_KEYS = {
-    "pattern": "valid_keys",
-    "inputs": {"valid": {"per": "token", "about": "0 for keys that do not count"}},
-    "mask": "valid[kv] != 0",
-}
 #: Arguments that change what attention means; a model that passes one is not served.
 STRANGE = {"position_bias": "a bias for each position", "indices": "keys of its own choice", "cache": "paged caches"}
 
@@ -117,19 +110,13 @@ def _window(module: AttentionModule, others: dict[str, object]) -> int | None:
 
 def _everything(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """Every query sees every key that is valid."""
-    from attncc.models.layer import widened
-
     width = value.shape[3]
     query, key, value = widened(query, key, value)
-    valid = torch.ones(key.shape[2], dtype=torch.int32) if mask is None else mask[:, 0, 0]
-    pattern = _valid_keys()
-    out, _ = pattern.op(query, key, value, scale=scale, valid=valid.to(query.device))
+    if mask is None:
+        return cast(Tensor, torch.ops.attncc.dense(query, key, value, scale=scale)[0]).transpose(1, 2)[..., :width]
+    valid = mask[:, 0, 0].to(query.device)
+    out, _ = torch.ops.attncc.padded_dense(query, key, value, scale=scale, valid=valid)
     return cast(Tensor, out).transpose(1, 2)[..., :width]
-
-
-@cache
-def _valid_keys() -> Pattern:
-    return Pattern.from_dict(VALID_KEYS)
 
 
 @cache
