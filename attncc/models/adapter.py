@@ -82,7 +82,7 @@ def attention(
         softcap,
         s_aux is not None and not trained,
     )
-    return attend_layer(found, query, key, value, scale=scale, sinks=s_aux, tokens=tokens), None
+    return attend_layer(found, query, key, value, scale=scale, sinks=s_aux, tokens=tokens, owner=module), None
 
 
 def _refuse(dropout: float, others: dict[str, object]) -> None:

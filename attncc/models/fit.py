@@ -11,7 +11,7 @@ from typing import cast
 import yaml
 
 from attncc.errors import PatternDoesNotFit
-from attncc.ir.pattern import SOFTMAX, Alibi
+from attncc.ir.pattern import SOFTMAX, Alibi, Softcap
 from attncc.pattern import Pattern, resolve
 
 #: The input that holds a model's sink logits, one for each query head.
@@ -61,9 +61,9 @@ def fitted(pattern: Pattern, traits: Traits) -> Pattern:
     return Pattern.from_dict({**document, **changed}, **pattern.params) if changed else pattern
 
 
-def unsunk(traits: Traits) -> Traits:
-    """The same model without its sinks."""
-    return Traits(traits.window, traits.softcap)
+def softcap_of(pattern: Pattern) -> float | None:
+    """The value that it caps scores at, if it does."""
+    return next((rule.cap for rule in pattern.bound.score if isinstance(rule, Softcap)), None)
 
 
 @cache

@@ -18,19 +18,31 @@ Heads: TypeAlias = "range | tuple[int, ...] | None"
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """What becomes of a choice besides its own call: the name under which later layers find it; the name under which it
+    is found instead of made; how many steps of decoding it serves; whether its own call is dense all the same."""
+
+    share: str | None = None
+    reuse: str | None = None
+    refresh: int = 1
+    attend_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """Query heads that have one pattern, in ascending order."""
 
     pattern: Pattern
     heads: tuple[int, ...]
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
     """One call: its query heads, and the KV heads that these look at.
 
-    `op` names the operator of the pattern in `torch.ops.attncc`, called with `values` behind query, key and value; `name` is the pattern's for
-    the operator of `attncc.models.rows`; `sinks` its input of sink logits, if it has one.
+    `op` names the operator of the pattern in `torch.ops.attncc`, called with `values` behind query, key and value;
+    `name` is the pattern's in `attncc.models.rows`; `sinks` its input of sink logits, if it has one.
     """
 
     op: str
@@ -39,6 +51,7 @@ class Launch:
     sinks: str | None
     q_heads: Heads = None
     kv_heads: Heads = None
+    role: Role | None = None
 
 
 def launches(shares: Sequence[Share], q_heads: int, kv_heads: int, copies: bool) -> tuple[Launch, ...]:
@@ -46,21 +59,30 @@ def launches(shares: Sequence[Share], q_heads: int, kv_heads: int, copies: bool)
 
     One for each share, where its query heads are spread evenly over its KV heads; else one for each number of query
     heads that its KV heads have. Where `copies` are not worth their time, as in decoding, where they would be of the
-    whole cache, one for each run of heads at equal distances. Raises PatternDoesNotFit.
+    whole cache, one for each run of heads at equal distances; heads that choose together stay together. Raises
+    PatternDoesNotFit.
     """
     if len(shares) == 1:
-        return (launch(shares[0].pattern),)
+        return (launch(shares[0].pattern, role=shares[0].role),)
+    found: list[Launch] = []
     for share in shares:
         if counts_heads(share.pattern):
             reason = "it treats heads by their number, and is given only some of them"
             raise PatternDoesNotFit(share.pattern.name, reason)
-    return tuple(found for share in shares for found in _of_share(share, q_heads // kv_heads, copies))
+        together = any(one.heads.startswith("all") for one in share.pattern.bound.selections)
+        mine = list(_of_share(share, q_heads // kv_heads, copies or together))
+        if together and len(mine) > 1:
+            reason = "its heads choose together, and are not as many of each KV head"
+            raise PatternDoesNotFit(share.pattern.name, reason)
+        found += mine
+    return tuple(found)
 
 
-def launch(pattern: Pattern, q_heads: Heads = None, kv_heads: Heads = None) -> Launch:
+def launch(pattern: Pattern, q_heads: Heads = None, kv_heads: Heads = None, role: Role | None = None) -> Launch:
     """The call of a pattern that has no inputs but sinks."""
     sinks = next((one.name for one in pattern.bound.inputs), None)
-    return Launch(pattern.op._schema.name.removeprefix("attncc::"), pattern.values, known(pattern), sinks, q_heads, kv_heads)
+    op = pattern.op._schema.name.removeprefix("attncc::")
+    return Launch(op, pattern.values, known(pattern), sinks, q_heads, kv_heads, role)
 
 
 def taken(tensor: Tensor, heads: Heads) -> Tensor:
@@ -83,7 +105,7 @@ def _of_share(share: Share, group: int, copies: bool) -> Iterator[Launch]:
     for owners in by_count.values():
         for run in (tuple(owners),) if copies else runs(owners):
             heads = tuple(head for owner in run for head in owned[owner])
-            yield launch(share.pattern, _even(heads), _even(run))
+            yield launch(share.pattern, _even(heads), _even(run), share.role)
 
 
 def runs(heads: Sequence[int]) -> tuple[tuple[int, ...], ...]:

@@ -42,6 +42,11 @@ def known(pattern: Pattern) -> str:
     return name
 
 
+def pattern_known(name: str) -> Pattern:
+    """The pattern that is `known` by this name."""
+    return _patterns[name]
+
+
 def attend_rows(
     query: Tensor,
     key: Tensor,

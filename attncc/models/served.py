@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 import torch
 
-from attncc.errors import NotAPattern, UnknownPattern
+from attncc.errors import NotAPattern
 from attncc.models.fit import Traits, dense, fitted
-from attncc.models.grouping import Launch, Share, launches
-from attncc.models.plan import ModelSizes, Phase, Plan, PlanTable, Use
+from attncc.models.grouping import Launch, Role, Share, launches
+from attncc.models.plan import Group, ModelSizes, Phase, Plan, PlanTable
 from attncc.pattern import SHIPPED, Pattern
 
 #: What a layer runs: every head one pattern, a plan, or what the model itself asks for.
@@ -77,7 +77,7 @@ def _launches(
         shares = [Share(fitted(assignment, traits), every)]
     else:
         groups = _table(assignment, sizes).groups(layer, phase)
-        shares = _joined([Share(_pattern(group.use, reached, traits), group.heads) for group in groups])
+        shares = _joined([_share(group, phase, reached, traits) for group in groups])
     return launches(shares, sizes.q_heads, sizes.kv_heads, copies=phase == "prefill")
 
 
@@ -87,17 +87,19 @@ def _table(plan: Plan, sizes: ModelSizes) -> PlanTable:
 
 
 def _joined(shares: list[Share]) -> list[Share]:
-    """Shares of one pattern as one: short calls make dense what has other patterns otherwise."""
-    heads: dict[Pattern, list[int]] = {}
+    """Shares that run alike as one: short calls make dense what has other patterns otherwise."""
+    heads: dict[tuple[Pattern, Role | None], list[int]] = {}
     for share in shares:
-        heads.setdefault(share.pattern, []).extend(share.heads)
-    return [Share(pattern, tuple(sorted(found))) for pattern, found in heads.items()]
+        heads.setdefault((share.pattern, share.role), []).extend(share.heads)
+    return [Share(pattern, tuple(sorted(found)), role) for (pattern, role), found in heads.items()]
 
 
-def _pattern(use: Use, reached: int, traits: Traits) -> Pattern:
-    if use.pattern is None or use.attend_all or reached < use.dense_below:
-        return dense(traits)
-    return fitted(_loaded(use.pattern, use.params), traits)
+def _share(group: Group, phase: Phase, reached: int, traits: Traits) -> Share:
+    use = group.use
+    if use.pattern is None or reached < use.dense_below:
+        return Share(dense(traits), group.heads)
+    role = Role(use.share, use.reuse, use.refresh if phase == "decode" else 1, use.attend_all)
+    return Share(fitted(_loaded(use.pattern, use.params), traits), group.heads, None if role == Role() else role)
 
 
 @cache
