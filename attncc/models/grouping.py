@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from torch import Tensor
@@ -103,9 +104,10 @@ def _of_share(share: Share, group: int, copies: bool) -> Iterator[Launch]:
     for owner, heads in owned.items():
         by_count.setdefault(len(heads), []).append(owner)
     for owners in by_count.values():
-        for run in (tuple(owners),) if copies else runs(owners):
-            heads = tuple(head for owner in run for head in owned[owner])
-            yield launch(share.pattern, _even(heads), _even(run), share.role)
+        pieces: tuple[tuple[int, ...], ...] = (tuple(owners),) if copies else runs(owners)
+        for run in pieces:
+            mine = tuple(head for owner in run for head in owned[owner])
+            yield launch(share.pattern, _even(mine), _even(run), share.role)
 
 
 def runs(heads: Sequence[int]) -> tuple[tuple[int, ...], ...]:
@@ -121,5 +123,5 @@ def runs(heads: Sequence[int]) -> tuple[tuple[int, ...], ...]:
 
 
 def _even(heads: tuple[int, ...]) -> range | tuple[int, ...]:
-    steps = {after - before for before, after in zip(heads, heads[1:], strict=False)} or {1}
+    steps = {after - before for before, after in pairwise(heads)} or {1}
     return range(heads[0], heads[-1] + 1, steps.pop()) if len(steps) == 1 else heads

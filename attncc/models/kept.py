@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 from weakref import WeakKeyDictionary
@@ -49,8 +49,7 @@ class _Kept(threading.local):
 _kept = _Kept()
 
 
-@torch.compiler.disable
-def attend_with_role(
+def _with_role(
     one: Launch,
     owner: object,
     query: Tensor,
@@ -60,8 +59,8 @@ def attend_with_role(
     inputs: Mapping[str, Tensor],
     tokens: Tensor | None,
 ) -> State:
-    """(out, lse) of a launch whose choice is shared, taken over, or kept. Not for compiled models: what is kept is no
-    part of a graph. A choice serves the next steps of the very sequences that it was made for."""
+    """(out, lse) of a launch whose choice is shared, taken over, or kept. What is kept is no part of a graph, so a
+    compiled model is one in pieces. A choice serves the next steps of the very sequences that it was made for."""
     assert one.role is not None, "a launch without a role is an operator"
     pattern, heads = pattern_known(one.name), tuple(one.q_heads or range(query.shape[1]))
     places = _places(query, tokens)
@@ -74,6 +73,10 @@ def attend_with_role(
         for whole, piece in zip((out, lse), found, strict=True):
             whole[part.batch, :, part.queries] = piece
     return out, lse
+
+
+#: Where a model is compiled, its graph ends here and goes on behind it.
+attend_with_role = cast(Callable[..., State], torch.compiler.disable(_with_role))
 
 
 def _attend(

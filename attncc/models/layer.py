@@ -78,7 +78,7 @@ def _launch(
         out, lse = cast(State, op(query, key, value, *one.values, scale=scale, **inputs))
     else:
         out, lse = attend_rows(query, key, value, tokens, one.name, scale, list(inputs.values()))
-    if sinks is None or inputs:
-        return out
-    # exp(lse) is the sum of a row without the sink. This is differentiated; kernels have no gradient of their inputs.
-    return (out * torch.sigmoid(lse - sinks[:, None]).unsqueeze(-1)).to(out.dtype)
+    if sinks is not None and not inputs:
+        # exp(lse) is the sum of a row without the sink. This is differentiated; kernels have no gradient of inputs.
+        out = (out * torch.sigmoid(lse - sinks[:, None]).unsqueeze(-1)).to(out.dtype)
+    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -51,7 +51,8 @@ def tokens_mask(
         strange = not torch.compiler.is_compiling() and bool((tokens == UNKNOWN).any())
     if strange:
         sizes = batch_size, q_length, kv_length, q_offset, kv_offset, mask_function, attention_mask
-        return sdpa_mask(*sizes, allow_is_causal_skip=False, use_vmap=use_vmap, device=device)
+        mask = sdpa_mask(*sizes, allow_is_causal_skip=False, use_vmap=use_vmap, device=device)
+        return cast("Tensor | None", mask)
     stop = q_offset + q_length - kv_offset
     ends_here = bidirectional or (not isinstance(stop, Tensor) and stop == kv_length)
     if plain and ends_here and _nothing_left_out(valid):

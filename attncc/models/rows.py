@@ -7,7 +7,7 @@ tokens see does not depend on how much another prompt of the batch is padded. Pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -138,7 +138,7 @@ def _autograd(
     scale: float | None = None,
 ) -> State:
     if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad):
-        return cast(State, _Derive.apply(query, key, value, tokens, pattern, scale, *inputs))
+        return derive(query, key, value, tokens, pattern, scale, *inputs)
     with torch._C._AutoDispatchBelowAutograd():
         return cast(State, torch.ops.attncc._rows(query, key, value, tokens, inputs, pattern, scale))
 
@@ -191,6 +191,10 @@ class _Derive(torch.autograd.Function):
         call = given, grad_lse, query, key, value, lse, tokens, inputs, ctx.pattern, ctx.scale
         found = torch.ops.attncc._rows_backward(*call)
         return *found, None, None, None, *(None for _ in inputs)
+
+
+#: `apply` has no types of its own.
+derive = cast(Callable[..., State], _Derive.apply)
 
 
 def _backward_autograd(*arguments: object) -> Gradients:

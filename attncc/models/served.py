@@ -37,7 +37,6 @@ def assignments() -> Mapping[str, Assignment]:
     return dict(_assignments)
 
 
-@torch.compiler.assume_constant_result
 def thresholds(name: str) -> tuple[int, ...]:
     """The numbers of keys, in ascending order, from which on some head of `name` is no longer dense."""
     match _assignments[name]:
@@ -47,7 +46,6 @@ def thresholds(name: str) -> tuple[int, ...]:
             return ()
 
 
-@torch.compiler.assume_constant_result
 def layer_launches(
     name: str,
     layer: int,
@@ -64,6 +62,11 @@ def layer_launches(
     Raises PatternDoesNotFit, PlanDoesNotFit, UnknownPattern.
     """
     return _launches(name, layer, ModelSizes(*sizes), phase, reached, Traits(window, softcap, sinks))
+
+
+# When a model is compiled, these are called once, and not looked into.
+torch.compiler.assume_constant_result(thresholds)
+torch.compiler.assume_constant_result(layer_launches)
 
 
 @cache

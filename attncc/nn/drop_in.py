@@ -49,8 +49,8 @@ def scaled_dot_product_attention(
         _say_once(f"scaled_dot_product_attention goes to PyTorch{', without the pattern' if wanted else ''}: {reason}")
         return SDPA(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
-    called = [_four(tensor) for tensor in (query, key, value)]
-    out = _attend(*_wide(called), attn_mask, is_causal, factor, wanted)
+    wide_query, wide_key, wide_value = _wide([_four(tensor) for tensor in (query, key, value)])
+    out = _attend(wide_query, wide_key, wide_value, attn_mask, is_causal, factor, wanted)
     return out[..., : value.shape[-1]].reshape(*query.shape[:-1], value.shape[-1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -34,7 +35,8 @@ class instead_of_sdpa(TorchFunctionMode):  # noqa: N801 - used like a function, 
     ) -> object:
         if func is not SDPA:
             return func(*args, **(kwargs or {}))
-        return self._serve(*args, **(kwargs or {}))  # type: ignore[arg-type] - the arguments of PyTorch's function
+        serve = cast(Callable[..., Tensor], self._serve)
+        return serve(*args, **(kwargs or {}))
 
     def _serve(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -58,14 +59,16 @@ class SparseAttention(nn.Module):
     def following(self, hidden: Tensor, memory: Memory | None, **inputs: Tensor) -> tuple[Tensor, Memory]:
         """(out, memory): the same for tokens that follow those of `memory`, and the memory with them. Step by step,
         this gives the rows that `forward` gives for all tokens at once, where the pattern's mask is all there is."""
-        query, key, value = (
-            part(hidden).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-            for part in (self.query, self.key, self.value)
-        )
+        query, key, value = (self._heads(part(hidden)) for part in (self.query, self.key, self.value))
         if memory is not None:
             key, value = torch.cat([memory[0], key], 2), torch.cat([memory[1], value], 2)
-        attended = attention(query, key, value, self.pattern, **inputs)
+        attend = cast(Callable[..., Tensor], attention)
+        attended = attend(query, key, value, self.pattern, **inputs)
         return cast(Tensor, self.out(attended.transpose(1, 2).flatten(2))), (key, value)
+
+    def _heads(self, projected: Tensor) -> Tensor:
+        divided: Tensor = projected.unflatten(-1, (-1, self.head_dim))
+        return divided.transpose(1, 2)
 
     def extra_repr(self) -> str:
         return f"q_heads={self.q_heads}, kv_heads={self.kv_heads}, head_dim={self.head_dim}, pattern={self.pattern!r}"

@@ -20,14 +20,17 @@ PARAMS = (("block", 4), ("top", 4))
 BLOCKS = attncc.Pattern.load("block_sparse", **dict(PARAMS))
 
 
-def plan(name: str, second: Use, first: Use = Use("block_sparse", PARAMS, share="found")) -> Plan:
+SHARED = Use("block_sparse", PARAMS, share="found")
+
+
+def plan(name: str, second: Use, first: Use = SHARED) -> Plan:
     """The first layer chooses, the second one runs `second`."""
     rules = (Rule((Range(0, 0),), (All(),), "first", "first"), Rule((Range(1, 1),), (All(),), "second", "second"))
     return Plan(name, "", "", "kv", (("first", first), ("second", second)), rules)
 
 
 @pytest.fixture
-def chosen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def chosen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of keys of every choice that is made."""
     made: list[int] = []
     select = attncc.Pattern.select
@@ -37,7 +40,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return select(self, query, key, **given)
 
     monkeypatch.setattr(attncc.Pattern, "select", counted)
-    yield made
+    return made
 
 
 def test_sets_are_taken_over_head_by_head() -> None:
