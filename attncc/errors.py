@@ -165,6 +165,20 @@ class PatternNeedsInputs(AttnccError):
         super().__init__(f"pattern '{pattern}' needs the input '{name}', which models do not pass; leave it out")
 
 
+class BadShare(AttnccError):
+    """The time a plan may take is no share of that of dense attention."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__(f"the budget is {share:g}; it must be a share of dense attention's time, above 0, at most 1")
+
+
+class NothingToAssign(AttnccError):
+    """No layer of a model can be given a pattern."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no layer of the model can be given a pattern: of the first one, {reason}")
+
+
 class BudgetTooSmall(AttnccError):
     """No plan is fast enough."""
 

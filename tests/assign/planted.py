@@ -61,6 +61,12 @@ def planted() -> Trained:
     return Trained(model.eval(), sum(losses[:some]) / some, sum(losses[-some:]) / some)
 
 
+def save(folder: Path) -> Path:
+    """The trained model as a local folder of Transformers."""
+    planted().model.save_pretrained(folder)
+    return folder
+
+
 def texts(count: int, length: int, batch: int = 1, seed: int = 1) -> Iterator[Tensor]:
     """Tokens, int64 [batch, length], of which three in four are what followed the token before wherever it stood in this
     text: nothing but looking there tells which."""

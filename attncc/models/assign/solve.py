@@ -22,8 +22,8 @@ GAP, SECONDS = 1e-4, 60.0
 
 
 def solve(loss: Floats, relative: Floats, costs: Costs, budget: float, fixed: Sequence[bool]) -> Choice:
-    """The choice with the least sum of `loss`, [layers, kv_heads, candidates], whose time is at most `budget` of that of
-    all heads dense; `relative` is the work of each head, see `Costs`. What makes no difference is not paid for, see
+    """The choice with the least sum of `loss`, [layers, kv_heads, candidates], whose time is at most `budget` of that
+    of all heads dense; `relative` is the work of each head, see `Costs`. What makes no difference is not paid for, see
     WORTH. Layers that are `fixed` stay dense, and count in neither.
 
     The program is linear in whole numbers: x[l, h, c] says that a head has a candidate, y[l, c] that a layer has a
