@@ -27,7 +27,7 @@ CODE = HEAD_DIM - 2 * SLOW
 OWN, PARTNER, BEFORE, NEXT, SAME = 0, CODE, 2 * CODE, 3 * CODE, 4 * CODE
 #: Sharpness of streaming and of retrieval heads.
 NEAR, FOUND = 150.0, 30.0
-STEPS, BATCH, LENGTH, RATE = 24, 4, 256, 3e-4
+STEPS, BATCH, LENGTH, RATE = 16, 4, 256, 3e-4
 
 #: The KV heads of each layer that find tokens: in the first layer the token's partner, in the second the tokens that
 #: followed it. The others stream.
@@ -68,8 +68,8 @@ def save(folder: Path) -> Path:
 
 
 def texts(count: int, length: int, batch: int = 1, seed: int = 1) -> Iterator[Tensor]:
-    """Tokens, int64 [batch, length], of which three in four are what followed the token before wherever it stood in this
-    text: nothing but looking there tells which."""
+    """Tokens, int64 [batch, length], of which three in four are what followed the token before wherever it stood in
+    this text: nothing but looking there tells which."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):
         follower = torch.stack([torch.randperm(VOCABULARY, generator=generator) for _ in range(batch)])

@@ -52,6 +52,7 @@ class Assigned:
         return float(np.sqrt(self.chosen(self.findings.loss())[free].sum(1).mean()))
 
     def time(self, layer: int, head: int, one: int) -> float:
-        """The time of a head with a candidate in that of the head dense, without what launches cost."""
-        relative = self.findings.relative()[layer, head]
-        return float(self.costs.each[one] * relative[one] / (self.costs.each[0] * relative[0]))
+        """The time of a head with a candidate in that of the head dense, each with its share of a launch for all."""
+        costs, relative = self.costs, self.findings.relative()[layer, head]
+        launch = costs.base / self.findings.sizes.kv_heads
+        return float((launch[one] + costs.each[one] * relative[one]) / (launch[0] + costs.each[0] * relative[0]))

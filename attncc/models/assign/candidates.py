@@ -10,6 +10,8 @@ from attncc.errors import BadCandidate, PatternNeedsInputs
 from attncc.models.plan import DENSE, DENSE_NAME, Phase, Use
 from attncc.pattern import SHIPPED, Pattern
 
+#: Parameters that are the same for all candidates of a kind, so that their names need not tell them.
+ALIKE = ("sink", "first", "near")
 #: The least length whose attention is worth the choice.
 SHORTEST = 256
 
@@ -31,13 +33,14 @@ def dense() -> Candidate:
 def defaults(phase: Phase, length: int) -> tuple[Candidate, ...]:
     """Dense, and patterns of several sizes that see up to a half of `length` keys: sinks with a window, as in
     DuoAttention, and in prefill columns with diagonals and blocks, as in MInference; in decode pages, as in Quest."""
-    found = [("a_shape", {"sink": 64, "window": window}) for window in (64, 256, 1024, 4096) if 4 * window <= length]
+    windows = [window for window in (64, 256, 1024, 4096) if 4 * window <= length]
+    found = [named("a_shape", {"sink": 64, "window": window}, ALIKE) for window in windows]
     if phase == "prefill":
-        found += [("vertical_slash", sizes) for sizes in _columns_and_diagonals(length)]
-        found += [("block_sparse", {"top": top}) for top in _units(length, 64)]
+        found += [named("vertical_slash", sizes, ALIKE) for sizes in _columns_and_diagonals(length)]
+        found += [named("block_sparse", {"top": top}) for top in _units(length, 64)]
     else:
-        found += [("quest", {"top": top}) for top in _units(length, 16)]
-    return (dense(), *(named(pattern, params) for pattern, params in found))
+        found += [named("quest", {"top": top}) for top in _units(length, 16)]
+    return (dense(), *found)
 
 
 def _columns_and_diagonals(length: int) -> Iterator[dict[str, int]]:
@@ -51,12 +54,14 @@ def _units(length: int, size: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(max(3, length // size // part) for part in (8, 4)))
 
 
-def named(pattern: str, params: dict[str, int]) -> Candidate:
-    """The candidate with these parameters. Raises what `Pattern.load` raises, and PatternNeedsInputs."""
+def named(pattern: str, params: dict[str, int], untold: tuple[str, ...] = ()) -> Candidate:
+    """The candidate with these parameters, named after them except those `untold`. Raises what `Pattern.load` raises,
+    and PatternNeedsInputs."""
     loaded = Pattern.load(pattern, **params)
     if loaded.bound.inputs:
         raise PatternNeedsInputs(loaded.name, loaded.bound.inputs[0].name)
-    values = "_".join(str(value).replace("-", "minus_") for value in params.values())
+    told = [value for key, value in params.items() if key not in untold]
+    values = "_".join(str(value).replace("-", "minus_") for value in told)
     name = f"{loaded.name}_{values}" if values else loaded.name
     return Candidate(name[:64], Use(pattern, tuple(params.items())), loaded)
 

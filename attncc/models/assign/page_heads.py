@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from html import escape
 
-import numpy as np
-
 from attncc.models.assign.assigned import Assigned
 from attncc.models.assign.image import data_uri
-from attncc.models.assign.words import why
+from attncc.models.assign.words import percent, why
 
 #: The first is that of dense heads; neighbours differ in lightness too.
 COLOURS = ("#8a8f94", "#2f6690", "#8fc1e3", "#d9822b", "#f2c36b", "#a65a12", "#3c8d5a", "#9fd3ae",
@@ -24,8 +22,8 @@ def legend(found: Assigned) -> str:
     who = "the last queries" if found.phase == "decode" else "all queries"
     return (
         "Pictures: queries downwards, keys to the right, darker where more attention goes. Error: by how much the "
-        f"output of a head changes over {who}, relative to its size. Kept: the share of its attention. Time: of what the "
-        "head takes dense."
+        f"output of a head changes over {who}, relative to its size. Kept: the share of its attention. "
+        "Time: of what the head takes dense."
     )
 
 
@@ -53,9 +51,9 @@ def _head(found: Assigned, layer: int, head: int) -> Iterator[str]:
     yield f"<p><b>{escape(known.candidates[winner].name)}</b></p><p>{escape(why(found, layer, head))}</p></div></div>"
     yield "<table><tr><th>candidate</th><th>error</th><th>kept</th><th>time</th></tr>"
     error = known.error()[layer, head]
-    for one in np.argsort(error, kind="stable").tolist():
+    for one in sorted(range(len(error)), key=lambda one: (round(float(error[one]), 3), -found.time(layer, head, one))):
         won = ' class="won"' if one == winner else ""
-        cells = (f"{error[one]:.1%}", f"{known.mass[layer, head, one]:.1%}", f"{found.time(layer, head, one):.0%}")
+        cells = (percent(error[one]), percent(known.mass[layer, head, one]), f"{found.time(layer, head, one):.0%}")
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
         yield f"<tr{won}><td>{escape(known.candidates[one].name)}</td>{numbers}</tr>"
     yield "</table></article>"

@@ -34,7 +34,7 @@ def texts(path: Path, tokenizer: Tokenizer | None, length: int, count: int, voca
         raise CalibrationUnusable(path, f"it has {longest:,} tokens in a row, and a text is to have {length:,}")
     if any(int(row.min()) < 0 or int(row.max()) >= vocabulary for row in found):
         raise CalibrationUnusable(
-            path, f"it has tokens that the model does not know: they must be below {vocabulary:,}"
+            path, f"it has tokens that the model does not know; they must be below {vocabulary:,}"
         )
     chosen = sorted(
         {index * len(found) // count for index in range(count)} if count < len(found) else range(len(found))
@@ -49,7 +49,7 @@ def _array(path: Path) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
         raise CalibrationUnusable(path, str(error)) from error
     if found.ndim not in (1, 2) or found.dtype.kind not in "iu":
         raise CalibrationUnusable(
-            path, f"it holds {found.dtype} {list(found.shape)}; give one or two dimensions of integers"
+            path, f"it holds {found.dtype} {list(found.shape)}; give integers in one or two dimensions"
         )
     return list(np.atleast_2d(found))
 
