@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from typing import Protocol, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -18,16 +20,21 @@ from attncc.models.served import layer_launches, thresholds
 STRANGE = {"position_bias": "a bias for each position", "indices": "keys of its own choice", "cache": "paged caches"}
 
 
-class Config(Protocol):
-    """What is read of a model's configuration."""
-
-    num_hidden_layers: int
-
-
 class AttentionModule(Protocol):
     """What is read of a module that attends."""
 
-    config: Config
+    config: object
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What a configuration says of one layer: its number, of how many; whether it is causal, for all that the module
+    says; its window, for modules that do not pass it."""
+
+    number: int
+    layers: int
+    causal: bool
+    window: int | None
 
 
 def attention(
@@ -57,7 +64,8 @@ def attention(
     if attention_mask is not None and attention_mask.dtype != torch.int32:
         _say_once("a mask that is more than order, a window and padding is served by PyTorch, without the pattern")
         return attend_masked(query, key, value, attention_mask, scale, softcap, s_aux), None
-    causal = _causal(module, is_causal)
+    layer = _read(module) if torch.compiler.is_compiling() else _layer(module)
+    causal = layer.causal and bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
     if not causal and softcap is None and s_aux is None:
         return _everything(query, key, value, attention_mask, scale), None
     if not causal:
@@ -67,18 +75,18 @@ def attention(
         raise MaskNotServed(f"it is for {tokens.shape[1]} keys, and the layer has {key.shape[2]}")
     # A sink that is trained is applied outside of kernels, which have no gradient of it.
     trained = s_aux is not None and s_aux.requires_grad and torch.is_grad_enabled()
-    sizes = module.config.num_hidden_layers, query.shape[1], key.shape[1]
+    sizes = layer.layers, query.shape[1], key.shape[1]
     reached = 0
     for least in thresholds(name):
         if key.shape[2] >= least:
             reached = least
     found = layer_launches(
         name,
-        cast(int, getattr(module, "layer_idx", 0)),
+        layer.number,
         sizes,
         "decode" if query.shape[2] == 1 else "prefill",
         reached,
-        _window(module, others),
+        cast("int | None", others.get("sliding_window", layer.window)),
         softcap,
         s_aux is not None and not trained,
     )
@@ -93,19 +101,24 @@ def _refuse(dropout: float, others: dict[str, object]) -> None:
             raise ModelNotServed(meaning, "leave this model to 'sdpa' or 'eager'")
 
 
-def _causal(module: AttentionModule, is_causal: bool | None) -> bool:
-    own = getattr(module, "is_causal", True) if is_causal is None else is_causal
-    return bool(own) and bool(getattr(module.config, "is_causal", True))
+def _layer(module: AttentionModule) -> Layer:
+    """Reading a configuration takes longer than a short call, so it is done once for each module."""
+    found = _layers.get(module)
+    if found is None:
+        found = _layers[module] = _read(module)
+    return found
 
 
-def _window(module: AttentionModule, others: dict[str, object]) -> int | None:
-    """The window of the layer: what it passes, or where it passes none, what its configuration says."""
-    if "sliding_window" in others:
-        return cast("int | None", others["sliding_window"])
-    kinds, layer = getattr(module.config, "layer_types", None), getattr(module, "layer_idx", None)
-    if kinds is None or layer is None or kinds[layer] != "sliding_attention":
-        return None
-    return cast("int | None", getattr(module.config, "sliding_window", None))
+def _read(module: AttentionModule) -> Layer:
+    config, number = module.config, getattr(module, "layer_idx", None)
+    kinds, window = getattr(config, "layer_types", None), None
+    if kinds is not None and number is not None and kinds[number] == "sliding_attention":
+        window = getattr(config, "sliding_window", None)
+    causal = bool(getattr(config, "is_causal", True))
+    return Layer(number or 0, getattr(config, "num_hidden_layers", 1), causal, window)
+
+
+_layers: WeakKeyDictionary[AttentionModule, Layer] = WeakKeyDictionary()
 
 
 def _everything(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:

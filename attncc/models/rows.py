@@ -73,15 +73,19 @@ def _forward(
     pattern: str,
     scale: float | None = None,
 ) -> State:
-    chosen, out = _patterns[pattern], torch.zeros_like(query, memory_format=torch.contiguous_format)
+    chosen, found = _patterns[pattern], parts(tokens, query.shape[2])
+    if len(found) == 1 and found[0].batch == slice(0, query.shape[0]) and found[0].queries == slice(0, query.shape[2]):
+        its, whose = key[:, :, found[0].keys], value[:, :, found[0].keys]
+        return cast(State, chosen.op(query, its, whose, *chosen.values, scale=scale, **_named(chosen, inputs)))
+    out = torch.zeros_like(query, memory_format=torch.contiguous_format)
     lse = torch.full(query.shape[:3], -torch.inf, dtype=torch.float32, device=query.device)
     named = _named(chosen, inputs)
-    for part in parts(tokens, query.shape[2]):
+    for part in found:
         mine, its, whose = (tensor[part.batch] for tensor in (query, key, value))
         call = mine[:, :, part.queries], its[:, :, part.keys], whose[:, :, part.keys]
-        found, normalizer = chosen.op(*call, *chosen.values, scale=scale, **named)
-        out[part.batch, :, part.queries] = found
-        lse[part.batch, :, part.queries] = normalizer
+        state = chosen.op(*call, *chosen.values, scale=scale, **named)
+        for whole, piece in zip((out, lse), state, strict=True):
+            whole[part.batch, :, part.queries] = piece
     return out, lse
 
 

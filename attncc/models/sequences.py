@@ -6,6 +6,7 @@ UNUSED for what is behind the last query, the same in all rows. The queries are 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -31,9 +32,24 @@ class Part:
     keys: Places
 
 
-def parts(tokens: Tensor, q_len: int) -> Iterator[Part]:
+class _Last(threading.local):
+    """What this thread found last: all layers of a pass ask for the same."""
+
+    tokens, q_len, found = torch.empty(0, dtype=torch.int32), 0, tuple[Part, ...]()
+
+
+_last = _Last()
+
+
+def parts(tokens: Tensor, q_len: int) -> tuple[Part, ...]:
     """The sequences that have a query among the last `q_len` positions. Raises MaskNotServed."""
-    rows = tokens.to("cpu", torch.int64)
+    rows = tokens.to("cpu")
+    if q_len != _last.q_len or not torch.equal(rows, _last.tokens):
+        _last.tokens, _last.q_len, _last.found = rows.clone(), q_len, tuple(_of_batch(rows, q_len))
+    return _last.found
+
+
+def _of_batch(rows: Tensor, q_len: int) -> Iterator[Part]:
     if UNKNOWN in rows:
         raise MaskNotServed("some tokens see later ones, as those of an image do, and the model is compiled")
     stop = int((rows[0] != UNUSED).sum())

@@ -61,7 +61,7 @@ def layer_launches(
 
     Raises PatternDoesNotFit, PlanDoesNotFit, UnknownPattern.
     """
-    return _launches(name, layer, ModelSizes(*sizes), phase, reached, Traits(window, softcap, sinks))
+    return _launches(name, layer, sizes, phase, reached, window, softcap, sinks)
 
 
 # When a model is compiled, these are called once, and not looked into.
@@ -71,8 +71,16 @@ torch.compiler.assume_constant_result(layer_launches)
 
 @cache
 def _launches(
-    name: str, layer: int, sizes: ModelSizes, phase: Phase, reached: int, traits: Traits
+    name: str,
+    layer: int,
+    counts: tuple[int, int, int],
+    phase: Phase,
+    reached: int,
+    window: int | None,
+    softcap: float | None,
+    sinks: bool,
 ) -> tuple[Launch, ...]:
+    sizes, traits = ModelSizes(*counts), Traits(window, softcap, sinks)
     every, assignment = tuple(range(sizes.q_heads)), _assignments[name]
     if traits.window is not None or assignment is None:
         shares = [Share(dense(traits), every)]
