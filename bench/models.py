@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from attncc.ir.schedule import DType
 from attncc.report.record import Prefill
 from bench.clock import CLOCKS, summary
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NAME = "models"
+#: Where a CPU has no instructions for bfloat16, PyTorch's products take longer than attention, and hide it.
+DTYPES: tuple[DType, ...] = ("bfloat16", "float32")
 #: Half of the KV heads stream: 64 sinks and 256 recent keys.
 PLAN = "duo_attention"
 LAYERS, Q_HEADS, KV_HEADS, HEAD_DIM = 8, 4, 2, 64
@@ -31,12 +34,12 @@ def installed() -> bool:
     return find_spec("transformers") is not None
 
 
-def prefills(kv_len: int, threads: int, rounds: int) -> Iterator[Prefill]:
-    """A prompt of `kv_len` tokens through a small Llama with random weights in bfloat16, by each implementation, in
-    interleaved rounds: CPU time on one thread, wall time on more."""
+def prefills(kv_len: int, dtype: DType, threads: int, rounds: int) -> Iterator[Prefill]:
+    """A prompt of `kv_len` tokens through a small Llama with random weights, by each implementation, in interleaved
+    rounds: CPU time on one thread, wall time on more."""
     torch.set_num_threads(threads)
     read = CLOCKS["cpu" if threads == 1 else "wall"]
-    model = llama(kv_len)
+    model = llama(kv_len).to(getattr(torch, dtype))
     tokens = torch.randint(0, 1000, (1, kv_len), generator=torch.Generator().manual_seed(SEED))
     names, last = [name for name, _ in IMPLEMENTATIONS], dict[str, Tensor]()
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -52,12 +55,12 @@ def prefills(kv_len: int, threads: int, rounds: int) -> Iterator[Prefill]:
         error = float((last[name] - last["sdpa"]).norm() / last["sdpa"].norm())
         found = summary(seconds[name])
         kept = found.micros / 1e6, found.spread, found.samples, error
-        yield Prefill(described(kv_len), name, kv_len, threads, same, *kept)
+        yield Prefill(described(kv_len, dtype), name, kv_len, threads, same, *kept)
 
 
-def described(kv_len: int) -> str:
+def described(kv_len: int, dtype: DType) -> str:
     """The model and its prompt, in words."""
-    return f"Llama, {LAYERS} layers, {Q_HEADS} heads ({KV_HEADS} KV), d{HEAD_DIM}, bfloat16, {kv_len} tokens"
+    return f"Llama, {LAYERS} layers, {Q_HEADS} heads ({KV_HEADS} KV), d{HEAD_DIM}, {dtype}, {kv_len} tokens"
 
 
 def llama(kv_len: int) -> PreTrainedModel:
@@ -78,7 +81,7 @@ def llama(kv_len: int) -> PreTrainedModel:
         max_position_embeddings=kv_len,
     )
     torch.manual_seed(SEED)
-    model: PreTrainedModel = LlamaForCausalLM(config).to(torch.bfloat16).eval()
+    model: PreTrainedModel = LlamaForCausalLM(config).eval()
     return model
 
 

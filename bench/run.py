@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from attncc.errors import AttnccError
 from attncc.report.choices import density
 from attncc.report.environment import environment
 from attncc.report.page import DATA
-from attncc.report.record import Clock, Peak, Record, Timing, load
+from attncc.report.record import Clock, Peak, Prefill, Record, Timing, load
 from bench import cases, chosen_cases, footprint, models, overhead, peak, start
 from bench import chosen as choosing
 from bench.cases import Case
@@ -80,8 +80,10 @@ def main(
     if chosen == "full" and place == "cpu" and only in footprint.NAME:
         record = replace(record, footprints=(footprint.measure(),))
     if place == "cpu" and chosen != "survey" and only in models.NAME and models.installed():
-        record = with_models(record, 16384 if chosen == "full" else 4096, min(threads), min(rounds, MODEL_ROUNDS))
-        record.save(path)
+        for dtype in models.DTYPES:
+            length, times = 16384 if chosen == "full" else 4096, min(rounds, MODEL_ROUNDS)
+            record = with_models(record, models.prefills(length, dtype, min(threads), times))
+            record.save(path)
     if setup:
         record = replace(record, costs=(*start.costs(), *overhead.costs()), setups=tuple(setups(chosen == "full")))
     replace(record, peaks=_best(found, peak.peaks() if found else ())).save(path)
@@ -115,9 +117,9 @@ def with_choices(record: Record, group: Sequence[Case], rounds: int) -> Record:
     return replace(record, choices=(*(old for old in record.choices if old.workload.name not in names), *found))
 
 
-def with_models(record: Record, kv_len: int, threads: int, rounds: int) -> Record:
-    """The record with prompts through whole models as well."""
-    found = tuple(models.prefills(kv_len, threads, rounds))
+def with_models(record: Record, prompts: Iterable[Prefill]) -> Record:
+    """The record with these prompts through a whole model as well."""
+    found = tuple(prompts)
     for one in found:
         ratio = f"{found[0].seconds / one.seconds:.2f} x {found[0].implementation}"
         click.echo(f"{one.model:60} {one.threads} threads  {one.implementation:26} {one.seconds:8.3f} s  {ratio}")
