@@ -29,27 +29,25 @@ def no_graphs_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("padding", "use_cache", "names"),
+    ("padding", "use_cache", "name"),
     [
-        (False, True, (register(A_SHAPE), "attncc:block_sparse")),
-        (True, True, (register(HALF),)),
-        (False, False, (register(HALF),)),
-        (True, False, (register(A_SHAPE),)),
+        (False, True, register(A_SHAPE)),
+        (False, False, register(HALF)),
+        (True, False, "attncc:block_sparse"),
     ],
 )
-def test_one_graph(padding: bool, use_cache: bool, names: tuple[str, ...]) -> None:
+def test_one_graph(padding: bool, use_cache: bool, name: str) -> None:
     """Without a cache, sequences may be packed into a row, and only values tell."""
     ids, mask = padded(prompt(2, 21), [0, 5], "left")
     given = {"use_cache": use_cache, **({"attention_mask": mask} if padding else {})}
     one = model("Llama")
-    for name in names:
-        wanted = logits(one, name, ids, **given)
-        compiled = torch.compile(one, fullgraph=True, backend="aot_eager")
-        with torch.no_grad():
-            assert distance(compiled(ids, **given).logits, wanted) < 1e-6
+    wanted = logits(one, name, ids, **given)
+    compiled = torch.compile(one, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        assert distance(compiled(ids, **given).logits, wanted) < 1e-6
 
 
-@pytest.mark.parametrize("kind", ["Gemma2", "GptOss"])
+@pytest.mark.parametrize("kind", ["GptOss"])
 def test_one_graph_of_other_kinds(kind: str) -> None:
     ids, one = prompt(1, 21), model(kind)
     wanted = logits(one, register(A_SHAPE), ids)
