@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from attncc.errors import AttnccError
 from attncc.report.choices import density
 from attncc.report.environment import environment
 from attncc.report.page import DATA
-from attncc.report.record import Clock, Peak, Record, Timing, load
+from attncc.report.record import Clock, Peak, Prefill, Record, Timing, load
 from attncc.report.sparsity import gain
-from bench import cases, chosen_cases, footprint, lengths, overhead, peak, start
+from bench import cases, chosen_cases, footprint, lengths, models, overhead, peak, start
 from bench import chosen as choosing
 from bench.cases import Case
 from bench.clock import interleave
@@ -25,6 +25,8 @@ from bench.problem import problem, sampled_error, workload
 from bench.setup import setups
 
 REPORTS = Path("reports")
+#: A prompt through a model takes minutes.
+MODEL_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,11 @@ def main(
         record.save(path)
     if chosen == "full" and place == "cpu" and only in footprint.NAME:
         record = replace(record, footprints=(footprint.measure(),))
+    if place == "cpu" and (chosen == "full" or only) and only in models.NAME and models.installed():
+        for dtype in models.DTYPES:
+            length, times = 16384 if chosen == "full" else 4096, min(rounds, MODEL_ROUNDS)
+            record = with_models(record, models.prefills(length, dtype, min(threads), times))
+            record.save(path)
     if setup:
         record = replace(record, costs=(*start.costs(), *overhead.costs()), setups=tuple(setups(chosen == "full")))
     replace(record, peaks=_best(found, peak.peaks() if found else ())).save(path)
@@ -121,6 +128,16 @@ def with_rungs(record: Record, sizes: Sequence[int], rounds: int) -> Record:
         click.echo(f"{rung.pattern:36} {rung.shape.kv_len:6} tokens  {gain(rung):.2f} x dense")
         found.append(rung)
     return replace(record, rungs=tuple(found))
+
+
+def with_models(record: Record, prompts: Iterable[Prefill]) -> Record:
+    """The record with these prompts through a whole model as well."""
+    found = tuple(prompts)
+    for one in found:
+        ratio = f"{found[0].seconds / one.seconds:.2f} x {found[0].implementation}"
+        click.echo(f"{one.model:60} {one.threads} threads  {one.implementation:26} {one.seconds:8.3f} s  {ratio}")
+    kept = (old for old in record.prefills if (old.model, old.threads) != (found[0].model, found[0].threads))
+    return replace(record, prefills=(*kept, *found))
 
 
 def with_case(record: Record, case: Case, threads: int, plan: Plan) -> Record:

@@ -38,6 +38,13 @@ CAPTURED = " ".join(
         "rounds; more than 100% where a kernel is the faster one per pair as well.",
     )
 )
+PREFILLS = " ".join(
+    (
+        "One prompt through a randomly initialised model with Transformers; the speed-up is over the first attention",
+        "implementation of each model. A plan that leaves out part of what the model sees gives other logits, by design:",
+        "the last column says how far they are from those of SDPA.",
+    )
+)
 BREAK_EVEN = " ".join(
     (
         "How many times faster than dense causal attention (the faster of attncc's own kernel and SDPA) a whole call",
@@ -111,6 +118,10 @@ def _measured(found: Record) -> Iterator[Block]:
         yield tables.against(found, threads)
     if found.choices or found.footprints:
         yield from _chosen(found)
+    if found.prefills:
+        yield Heading("Through whole models")
+        yield Paragraph(PREFILLS)
+        yield tables.prefills(found.prefills)
     if found.setups:
         yield Heading("Before the first kernel runs")
         yield Paragraph(

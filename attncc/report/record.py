@@ -147,6 +147,24 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefill:
+    """A prompt of `kv_len` tokens through a whole model, by one attention implementation of Transformers: the median
+    of `samples` in seconds (of CPU time on one thread, of wall time on more), and half the interquartile range as a
+    fraction of it. `same_result` is False where some of what the model would see is left out; `error` is the relative
+    norm of the difference of the last logits from those of `sdpa`."""
+
+    model: str
+    implementation: str
+    kv_len: int
+    threads: int
+    same_result: bool
+    seconds: float
+    spread: float
+    samples: int
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A whole run. `environment` names everything that can change a time: CPU, compiler, versions, load. `bandwidth` is
     what one core reads from memory, in GB/s of CPU time."""
@@ -163,6 +181,7 @@ class Record:
     bandwidth: float | None = None
     rungs: Sequence[Rung] = ()
     tunings: Sequence[Tuning] = ()
+    prefills: Sequence[Prefill] = ()
 
     def save(self, path: Path) -> None:
         """Writes JSON, all or nothing."""

@@ -7,7 +7,7 @@ from statistics import median
 
 from attncc.library.entry import LibraryEntry
 from attncc.report.blocks import NOTHING, Cells, Table
-from attncc.report.record import Cost, Peak, Record, SetUp, Timing, Workload
+from attncc.report.record import Cost, Peak, Prefill, Record, SetUp, Timing, Workload
 from attncc.report.speed import (
     OURS,
     Kind,
@@ -68,6 +68,24 @@ def setups(found: Sequence[SetUp]) -> Table:
     """What a mask costs before its first kernel."""
     rows = [(setup.pattern, f"{setup.kv_len:,}", setup.peer, _seconds(setup), _bytes(setup)) for setup in found]
     return Table(("pattern", "tokens", "made by", "time", "index memory"), rows)
+
+
+def prefills(found: Sequence[Prefill]) -> Table:
+    """Prompts through whole models: how much faster than the first implementation of each."""
+    first = {(one.model, one.threads): one for one in reversed(found)}
+    rows = [
+        (
+            one.model,
+            str(one.threads),
+            one.implementation if one.same_result else f"{one.implementation} (less is seen)",
+            f"{one.seconds:.2f} s",
+            f"±{one.spread:.1%}",
+            f"{first[one.model, one.threads].seconds / one.seconds:.2f} x",
+            f"{one.error:.1e}",
+        )
+        for one in found
+    ]
+    return Table(("model", "threads", "attention", "time", "spread", "speed-up", "logits differ by"), rows)
 
 
 def costs(found: Sequence[Cost]) -> Table:
