@@ -35,7 +35,7 @@ from tests.assign.planted import KV_HEADS, LAYERS, Q_HEADS, RETRIEVAL, VOCABULAR
 from tests.cli.run import attncc
 
 SIZES = ModelSizes(LAYERS, Q_HEADS, KV_HEADS)
-LENGTH = 1024
+LENGTH = 768
 
 
 @pytest.fixture(scope="module")

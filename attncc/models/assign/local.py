@@ -1,4 +1,4 @@
-"""What is read of a model in a folder of this machine, and what is written about it?"""
+"""How is a model of Transformers loaded from a folder of this machine?"""
 
 from __future__ import annotations
 
@@ -47,10 +47,3 @@ def plan_name(folder: str) -> str:
     """The name of a plan for the model in a folder of this name."""
     plain = re.sub("[^a-z0-9]+", "_", folder.lower(), flags=re.ASCII).strip("_")
     return (plain if plain[:1].isalpha() else f"model_{plain}")[:64].rstrip("_")
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
