@@ -197,12 +197,16 @@ def test_texts_that_cannot_be_used(
         read_texts(tmp_path / "tokens.npy", None, tokens, 1, 256)
 
 
+def silent(text: str) -> dict[str, list[int]]:
+    return {"input_ids": []}
+
+
 def test_text_needs_a_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("word")
     with pytest.raises(CalibrationUnusable, match=r"the model has no tokenizer; give an array of its tokens \(.npy\)"):
         read_texts(tmp_path / "words.txt", None, 256, 1, 256)
     with pytest.raises(CalibrationUnusable, match="No such file"):
-        read_texts(tmp_path / "none.txt", lambda text: {"input_ids": []}, 256, 1, 256)
+        read_texts(tmp_path / "none.txt", silent, 256, 1, 256)
 
 
 def test_the_command_writes_a_plan_and_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,13 +24,14 @@ def load(folder: Path, device: str) -> tuple[Reader, ModelSizes, Tokenizer | Non
     if not (folder / "config.json").is_file():
         raise ModelUnusable(folder, "it is not a folder with a config.json; save one with model.save_pretrained")
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto").to(device).eval()
+        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
     except (OSError, ValueError, KeyError) as error:
         raise ModelUnusable(folder, str(error).strip().partition("\n")[0]) from error
     try:
         tokenizer = cast(Tokenizer, AutoTokenizer.from_pretrained(folder, local_files_only=True))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         tokenizer = None
+    torch.nn.Module.to(model, device).eval()
     config = model.config.get_text_config()
     q_heads = config.num_attention_heads
     kv_heads = getattr(config, "num_key_value_heads", None) or q_heads

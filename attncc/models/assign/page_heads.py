@@ -48,7 +48,8 @@ def _head(found: Assigned, layer: int, head: int) -> Iterator[str]:
     yield f'<article class="head" id="{anchor(found, layer, head)}"><div class="top">'
     yield f'<img src="{data_uri(known.pictures[layer, head])}" alt="attention of layer {layer}, head {head}"><div>'
     yield f'<h3><span class="dot" style="background:{colour(winner)}"></span>Layer {layer}, KV head {head}</h3>'
-    yield f"<p><b>{_breaking(known.candidates[winner].name)}</b></p><p>{escape(why(found, layer, head))}</p></div></div>"
+    yield f"<p><b>{_breaking(known.candidates[winner].name)}</b></p>"
+    yield f"<p>{escape(why(found, layer, head))}</p></div></div>"
     yield "<table><tr><th>candidate</th><th>error</th><th>kept</th><th>time</th></tr>"
     error = known.error()[layer, head]
     for one in sorted(range(len(error)), key=lambda one: (round(float(error[one]), 3), -found.time(layer, head, one))):
