@@ -53,7 +53,8 @@ class Findings:
     def loss(self) -> Floats:
         """The share of a layer's squared output that a candidate for one of its heads changes: what is minimised, as
         losses of heads add up to that of the layer. [layers, kv_heads, candidates]"""
-        return self.squares / np.maximum(self.norms.sum(1)[:, None, None], np.finfo(np.float64).tiny)
+        found: Floats = self.squares / np.maximum(self.norms.sum(1)[:, None, None], np.finfo(np.float64).tiny)
+        return found
 
     def relative(self) -> Floats:
         """The work of each head in that of a mean head with the same candidate, [layers, kv_heads, candidates]. Heads

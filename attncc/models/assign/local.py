@@ -31,7 +31,7 @@ def load(folder: Path, device: str) -> tuple[Reader, ModelSizes, Tokenizer | Non
         tokenizer = cast(Tokenizer, AutoTokenizer.from_pretrained(folder, local_files_only=True))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         tokenizer = None
-    torch.nn.Module.to(model, device).eval()
+    torch.nn.Module.eval(torch.nn.Module.to(model, device))
     config = model.config.get_text_config()
     q_heads = config.num_attention_heads
     kv_heads = getattr(config, "num_key_value_heads", None) or q_heads
