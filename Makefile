@@ -29,7 +29,7 @@ help: ## this list
 # The stamp is older than what it depends on exactly when another version may be wanted.
 .venv/installed: pyproject.toml constraints.txt
 	@test -x .venv/bin/python || $(BOOTSTRAP) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,report]'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev,report,hf,ray,optuna]'
 	@touch $@
 
 install: $(READY) ## the environment in .venv, with the tested versions

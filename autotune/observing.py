@@ -28,7 +28,7 @@ def _observed(job: Job, wanted: KernelKey, library: KernelLibrary) -> Iterator[O
         alike = all(getattr(entry.key, name) == getattr(wanted, name) for name in ALIKE)
         if entry.kind != "measured" or not alike or entry.key == wanted:
             continue
-        pattern = _shipped(entry)
+        pattern = pattern_of(entry)
         outcomes = {trial.schedule: trial.outcome for trial in library.trials(entry.key)}
         # Trials of other days are comparable by their ratio to the default only.
         micros = {
@@ -40,7 +40,7 @@ def _observed(job: Job, wanted: KernelKey, library: KernelLibrary) -> Iterator[O
             yield Observed(Job(pattern, job.operands, entry.shape, job.device, job.writer), micros)
 
 
-def _shipped(entry: LibraryEntry) -> Pattern | None:
+def pattern_of(entry: LibraryEntry) -> Pattern | None:
     """The pattern of an entry, if it is shipped and still means the same."""
     try:
         pattern = lower.lower(load.find(entry.key.pattern), dict(entry.params))

@@ -57,6 +57,17 @@ __attribute__((target("avx512f,avx512bf16"))) double dot_bf16(long rounds) {
     return 64.0 * ACCUMULATORS * rounds / elapsed * 1e-9;
 }
 
+// GB/s read from memory by this thread, `bytes` at a time, which no cache holds; each line of 64 bytes is looked at.
+__attribute__((target("avx2"))) double read_avx2(const float *data, long bytes) {
+    __m256 sum[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    double start = seconds();
+    for (long i = 0; i < bytes / 4; i += 32)
+        for (int j = 0; j < 4; j++) sum[j] = _mm256_add_ps(sum[j], _mm256_loadu_ps(data + i + 8 * j));
+    double elapsed = seconds() - start;
+    for (int j = 0; j < 4; j++) __asm__ volatile("" ::"x"(sum[j]));
+    return bytes / elapsed * 1e-9;
+}
+
 // Linux hands out the tile registers on request: ARCH_REQ_XCOMP_PERM (0x1023) for XTILEDATA (18).
 int amx_permitted(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 

@@ -9,12 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from attncc.codegen.cpu.toolchain import compiler
 from attncc.device import CPU_ARCHES, host
 from attncc.report.record import Peak
 
 SOURCE = Path(__file__).with_name("peak.c")
 REPEATS = 7
+#: More than any cache holds.
+MEMORY_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,16 @@ LOOPS: Mapping[str, Loop] = {
 def peaks() -> tuple[Peak, ...]:
     """The best of REPEATS for every loop this CPU can run; none where it is no x86. Raises NoCompiler."""
     return tuple(_measured(_built())) if "avx2" in _arches() else ()
+
+
+def bandwidth() -> float | None:
+    """GB/s of CPU time that one core reads from memory, the best of REPEATS; None where it is no x86."""
+    if "avx2" not in _arches():
+        return None
+    data = np.ones(MEMORY_BYTES // 4, np.float32)
+    function = _built().read_avx2
+    function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_long], ctypes.c_double
+    return max(float(function(data.ctypes.data, MEMORY_BYTES)) for _ in range(REPEATS))
 
 
 def _built() -> ctypes.CDLL:

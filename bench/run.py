@@ -15,7 +15,8 @@ from attncc.report.choices import density
 from attncc.report.environment import environment
 from attncc.report.page import DATA
 from attncc.report.record import Clock, Peak, Record, Timing, load
-from bench import cases, chosen_cases, footprint, overhead, peak, start
+from attncc.report.sparsity import gain
+from bench import cases, chosen_cases, footprint, lengths, overhead, peak, start
 from bench import chosen as choosing
 from bench.cases import Case
 from bench.clock import interleave
@@ -66,7 +67,7 @@ def main(
         click.echo(f"peak {one.instruction}: {one.gflops:.0f} GFLOP/s a core")
     kept = load(path) if append and path.exists() else Record(name, environment())
     record = replace(kept, environment=environment())
-    record = replace(record, peaks=found)
+    record = replace(record, peaks=found, bandwidth=peak.bandwidth() if place == "cpu" else None)
     groups = [tuple(case for case in group if only in case.name) for group in _groups(place, chosen, threads)]
     plan = Plan([pair for pair in _cases(place, chosen, threads) if only in pair[1].name], place, rounds)
     for count, case in plan.cases:
@@ -74,6 +75,9 @@ def main(
         record.save(path)
     for group in filter(None, groups):
         record = with_choices(record, group, rounds)
+        record.save(path)
+    if place == "cpu" and 1 in threads and chosen != "survey" and only in lengths.NAME:
+        record = with_rungs(record, lengths.FULL if chosen == "full" else lengths.QUICK, rounds)
         record.save(path)
     if chosen == "full" and place == "cpu" and only in footprint.NAME:
         record = replace(record, footprints=(footprint.measure(),))
@@ -108,6 +112,15 @@ def with_choices(record: Record, group: Sequence[Case], rounds: int) -> Record:
             click.echo(f"{'':36} {timing.threads} threads  {timing.peer:18} {_outcome(timing)}")
     names = {choice.workload.name for choice in found}
     return replace(record, choices=(*(old for old in record.choices if old.workload.name not in names), *found))
+
+
+def with_rungs(record: Record, sizes: Sequence[int], rounds: int) -> Record:
+    """The record with every ladder measured anew."""
+    found = []
+    for rung in lengths.measure(sizes, rounds):
+        click.echo(f"{rung.pattern:36} {rung.shape.kv_len:6} tokens  {gain(rung):.2f} x dense")
+        found.append(rung)
+    return replace(record, rungs=tuple(found))
 
 
 def with_case(record: Record, case: Case, threads: int, plan: Plan) -> Record:

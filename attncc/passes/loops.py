@@ -10,6 +10,7 @@ from attncc.ir.expr import FALSE, BoolExpr, Int
 from attncc.ir.tile import Body, Run, Tiling
 from attncc.passes.forms import chosen, covering
 from attncc.passes.named import named
+from attncc.passes.split import Splits
 from attncc.passes.tiles import KV_LEN, Form, tiles, unsplit
 
 #: Said of plans that visit more keys than they should.
@@ -32,10 +33,11 @@ def loops(mask: BoolExpr, params: Mapping[str, int], tiling: Tiling, whole: bool
     if mask == FALSE:
         return Loops((), None, "")
 
+    splits = Splits(mask, tiling.block_m)
+
     def write(values: Mapping[str, int], form: Form) -> Body:
-        if whole:
-            return unsplit(mask, values, tiling.block_m, form)
-        return tiles(mask, values, tiling.block_m, tiling.block_n, form)
+        parts = splits.at(values, form.aligned, form.steps)
+        return unsplit(parts, values, form) if whole else tiles(parts, values, tiling.block_n, form)
 
     found = chosen(mask, params, tiling.block_m, write, aligned)
     if found is not None:

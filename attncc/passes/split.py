@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import islpy as isl
 
@@ -33,6 +33,31 @@ class Split:
     keep: isl.Set
     full: isl.Set
     partial: isl.Set
+
+
+@dataclass(slots=True)
+class Splits:
+    """The splits of one folded mask for query tiles of `block_m` rows, each made once: most forms of its loops begin
+    with the same one."""
+
+    mask: BoolExpr
+    block_m: int
+    _made: dict[tuple[tuple[tuple[str, int], ...], bool, int], Split | isl.Error] = field(default_factory=dict)
+
+    def at(self, params: Mapping[str, int], aligned: bool, steps: int) -> Split:
+        """The split for these values, after which as many steps are left as before; raises as `split` does."""
+        which = (tuple(params.items()), aligned, steps)
+        if which not in self._made:
+            try:
+                self._made[which] = split(self.mask, params, self.block_m, aligned, steps)
+            except isl.Error as error:
+                self._made[which] = error
+        match self._made[which]:
+            case Split(pairs=pairs) as made:
+                pairs.get_ctx().reset_operations()
+                return made
+            case error:
+                raise error
 
 
 def split(mask: BoolExpr, params: Mapping[str, int], block_m: int, aligned: bool, steps: int) -> Split:

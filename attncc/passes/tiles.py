@@ -13,7 +13,7 @@ from attncc.ir.tile import Body, Branch, Node, Run, Strips
 from attncc.passes.arrange import arrange
 from attncc.passes.nest import Choice, Interval, Nest, Repeat, Uneven
 from attncc.passes.residual import residual
-from attncc.passes.split import IN_BOUNDS, Split, split, touched
+from attncc.passes.split import IN_BOUNDS, Split, touched
 
 FULL, PARTIAL = "full", "partial"
 KV, KV_LEN = Var("kv"), Var("kv_len")
@@ -30,17 +30,15 @@ class Form:
     steps: int
 
 
-def tiles(mask: BoolExpr, params: Mapping[str, int], block_m: int, block_n: int, form: Form) -> Body:
-    """The runs of a folded mask. Raises Uneven or isl.Error when this form does not suit the mask."""
-    parts = split(mask, params, block_m, form.aligned, form.steps)
+def tiles(parts: Split, params: Mapping[str, int], block_n: int, form: Form) -> Body:
+    """The runs of a mask that is split. Raises Uneven or isl.Error when this form does not suit the mask."""
     return _Runs(parts, block_n).body(
         arrange({FULL: parts.full, PARTIAL: parts.partial}, params, parts.sizes, form.strip, form.apart)
     )
 
 
-def unsplit(mask: BoolExpr, params: Mapping[str, int], block_m: int, form: Form) -> Body:
+def unsplit(parts: Split, params: Mapping[str, int], form: Form) -> Body:
     """The runs over the keys that some row sees, whether all rows see them or not; raises as `tiles` does."""
-    parts = split(mask, params, block_m, form.aligned, form.steps)
     seen = replace(parts, full=parts.full - parts.full, partial=(parts.full | parts.partial).coalesce())
     return _Runs(seen, 1).body(arrange({PARTIAL: seen.partial}, params, seen.sizes, form.strip, form.apart))
 

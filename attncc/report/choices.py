@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attncc.report.blocks import NOTHING, Cells, Table
 from attncc.report.record import Choice, Footprint, Record, Timing, Workload
-from attncc.report.tables import NOTHING, Cells, markdown
 
 #: The parts of a choice that are timed: attncc's dense causal kernel at the same shape, choosing, attending; the
 #: BlockMask of the same blocks, attending with it, and the BlockMask by `create_block_mask`.
@@ -23,23 +23,23 @@ LEGEND = " ".join(
 )
 
 
-def choices(record: Record) -> str:
+def choices(record: Record) -> Table:
     """What attncc takes to choose and to attend, held against its own dense kernel."""
     headers = ("workload", "dense ms", "density", "selection ms", "attention ms", "of the bound", "selection share")
-    return markdown((*headers, "lists / entries", "error"), [_own(one) for one in record.choices])
+    return Table((*headers, "lists / entries", "error"), [_own(one) for one in record.choices])
 
 
-def against_flex(record: Record) -> str:
+def against_flex(record: Record) -> Table:
     """FlexAttention with the same blocks, where it was asked."""
     asked = [one for one in record.choices if timing_of(one, FLEX) or timing_of(one, FLEX_FUNCTION)]
     headers = ("workload", "selection ms", "attention ms", "Flex set-up ms", "create_block_mask ms", "Flex ms", "Flex")
-    return markdown((*headers, "error"), [_flex(one) for one in asked])
+    return Table((*headers, "error"), [_flex(one) for one in asked])
 
 
-def footprints(found: Sequence[Footprint]) -> str:
+def footprints(found: Sequence[Footprint]) -> Table:
     """What the lists of long calls occupy."""
     headers = ("pattern", "tokens", "heads", "entries", "lists", "one index per tile", "chosen in")
-    return markdown(headers, [_footprint(one) for one in found])
+    return Table(headers, [_footprint(one) for one in found])
 
 
 def timing_of(choice: Choice, part: str) -> Timing | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
+from collections.abc import Sequence
 from importlib import metadata, util
 
 from attncc import device
@@ -13,6 +16,8 @@ from attncc.errors import NoCompiler
 from attncc.version import VERSION
 
 PACKAGES = ("torch", "triton", "numpy", "islpy")
+#: What says how it was at that moment, not what it is.
+PASSING = ("load average", "load")
 
 
 def environment() -> tuple[tuple[str, str], ...]:
@@ -29,6 +34,12 @@ def environment() -> tuple[tuple[str, str], ...]:
         ("C compiler", compiler_version() or "none"),
         ("load average", f"{os.getloadavg()[0]:.2f}"),
     )
+
+
+def fingerprint(found: Sequence[tuple[str, str]]) -> str:
+    """Twelve hex digits of everything that stays the same between two runs on one set-up: the load is left out."""
+    lasting = sorted((name, value) for name, value in found if name not in PASSING)
+    return hashlib.sha256(json.dumps(lasting).encode()).hexdigest()[:12]
 
 
 def compiler_version() -> str | None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attncc.library.entry import LibraryEntry
-from attncc.report import choices, plots, record, speed, tables
-from attncc.report.environment import environment
+from attncc.library.store import KernelLibrary
+from attncc.report import choices, plots, record, roofline, sparsity, speed, tables, tuned
+from attncc.report.blocks import Block, Gallery, Heading, Paragraph, Picture, Table
+from attncc.report.environment import environment, fingerprint
+from attncc.report.evidence import tunings
+from attncc.report.html import html
+from attncc.report.markdown import markdown
 from attncc.report.picture import draw, tile_edge
-from attncc.report.record import Clock, Record
+from attncc.report.record import Clock, Record, Tuning
 from attncc.spec import load, lower
 
-DATA, PAGE, TILES = "data.json", "README.md", "tiles"
+DATA, PAGE, OFFLINE, TILES, ROOFLINE = "data.json", "README.md", "index.html", "tiles", "roofline.svg"
 PICTURE_TILES = 64
 
 HONESTY = " ".join(
@@ -25,75 +31,118 @@ HONESTY = " ".join(
     )
 )
 
+CAPTURED = " ".join(
+    (
+        "Density is the share of all causal pairs that the mask keeps, and its inverse the ideal speed-up over dense",
+        "attention. Captured is what is reached of it, against the dense causal call of PyTorch's SDPA in the same",
+        "rounds; more than 100% where a kernel is the faster one per pair as well.",
+    )
+)
+BREAK_EVEN = " ".join(
+    (
+        "How many times faster than dense causal attention (the faster of attncc's own kernel and SDPA) a whole call",
+        "is at each length, on one thread; choosing keys is part of the call.",
+    )
+)
 
-def write(folder: Path, name: str, bench: Record | None, entries: Sequence[LibraryEntry]) -> Path:
-    """Writes the page of the hardware called `name` into `folder / name`; returns the path of its README.md.
 
-    Without a `bench`, one kept there by an earlier report is used again.
+def write(folder: Path, name: str, bench: Record | None, library: KernelLibrary | None = None) -> tuple[Path, Path]:
+    """Writes the pages of the hardware called `name` into `folder / name`: README.md and index.html; returns their
+    paths.
+
+    Without a `bench`, one kept there by an earlier report is used again, and so is what it says of tuning where the
+    library does not hold it.
     """
     home = folder / name
     home.mkdir(parents=True, exist_ok=True)
-    found = bench or (record.load(home / DATA) if (home / DATA).exists() else None)
-    if found is not None:
-        found.save(home / DATA)
-        _plots(home, found)
-    (home / PAGE).write_text("\n\n".join(_sections(name, found, entries)) + "\n", encoding="utf-8")
-    return home / PAGE
+    kept = record.load(home / DATA) if (home / DATA).exists() else None
+    entries = [entry for entry in library.entries() if device_of(entry) == name] if library else []
+    made = entries[-1].made_with if entries else environment()
+    found = replace(bench or kept or Record(name, made), tunings=_tunings(library, entries, kept))
+    found.save(home / DATA)
+    _draw(home, found)
+    blocks = tuple(_blocks(name, found, entries))
+    (home / PAGE).write_text(markdown(blocks), encoding="utf-8")
+    (home / OFFLINE).write_text(html(blocks, home), encoding="utf-8")
+    return home / PAGE, home / OFFLINE
 
 
-def _sections(name: str, found: Record | None, entries: Sequence[LibraryEntry]) -> Iterator[str]:
-    yield f"# {name}"
-    yield tables.markdown(("", ""), found.environment if found else entries[-1].made_with if entries else environment())
-    if found is not None:
-        yield HONESTY
-        yield from _measured(found)
-    if entries:
-        yield "## Tuned kernels"
-        yield "Default and tuned schedule were timed against each other. *Predicted* entries were never run."
-        yield tables.tuned(entries)
+def device_of(entry: LibraryEntry) -> str:
+    """The name of the hardware that an entry was made for: that of its report."""
+    return dict(entry.made_with).get("device", entry.key.hardware)
 
 
-def _measured(found: Record) -> Iterator[str]:
+def _tunings(library: KernelLibrary | None, entries: Sequence[LibraryEntry], kept: Record | None) -> tuple[Tuning, ...]:
+    fresh = tunings(library, entries) if library else ()
+    known = {one.key for one in fresh}
+    return (*(one for one in (kept.tunings if kept else ()) if one.key not in known), *fresh)
+
+
+def _blocks(name: str, found: Record, entries: Sequence[LibraryEntry]) -> Iterator[Block]:
+    yield Heading(name, 1)
+    yield Table(("", ""), [*found.environment, ("fingerprint", fingerprint(found.environment))])
+    yield from _measured(found)
+    yield from tuned.section(entries, found.tunings)
+    if _patterns(found):
+        yield Heading("The patterns")
+        yield Paragraph("Tiles that every row sees whole are dark, those that need the mask light.")
+        yield Gallery([Picture(f"{TILES}/{pattern}.svg", pattern) for pattern in _patterns(found)])
+
+
+def _measured(found: Record) -> Iterator[Block]:
     if found.timings:
-        yield "## At a glance"
-        yield "How many times longer the others take than attncc, over all workloads that both ran:"
+        yield Paragraph(HONESTY)
+        yield Heading("At a glance")
+        yield Paragraph("How many times longer the others take than attncc, over all workloads that both ran:")
         yield tables.summary(found)
-    if found.peaks:
-        yield "## Ceilings, measured as well"
-        yield tables.peaks(found.peaks)
-        if found.workloads:
-            yield f"Fractions of peak are of {_yardsticks(found)}."
+        yield Heading("What sparsity brings")
+        yield Paragraph(CAPTURED)
+        yield sparsity.captured(found)
+    if found.rungs:
+        yield Heading("From which length it pays", 3)
+        yield Paragraph(BREAK_EVEN)
+        yield sparsity.break_even(found.rungs)
+    yield from _ceilings(found)
     for threads, clock in sorted({(timing.threads, timing.clock) for timing in found.timings}):
-        yield f"## {_heading(threads, clock)}"
-        yield f"![useful GFLOP/s](threads_{threads}.svg)"
+        yield Heading(_heading(threads, clock))
+        yield Picture(f"threads_{threads}.svg", "useful GFLOP/s")
         yield tables.ours(found, threads)
-        yield "How many times longer the others take:"
+        yield Paragraph("How many times longer the others take:")
         yield tables.against(found, threads)
     if found.choices or found.footprints:
         yield from _chosen(found)
     if found.setups:
-        yield "## Before the first kernel runs"
-        yield "Working out which tiles a mask touches, once per length: time and index memory that kernels then read."
+        yield Heading("Before the first kernel runs")
+        yield Paragraph(
+            "Working out which tiles a mask touches, once per length: time and index memory that kernels then read."
+        )
         yield tables.setups(found.setups)
     if found.costs:
-        yield "## Around the kernels"
+        yield Heading("Around the kernels")
         yield tables.costs(found.costs)
-    if _patterns(found):
-        yield "## The patterns"
-        yield "\n".join(
-            f'<img src="{TILES}/{pattern}.svg" width="32%" alt="{pattern}">' for pattern in _patterns(found)
-        )
 
 
-def _chosen(found: Record) -> Iterator[str]:
-    yield "## Chosen at run time"
-    yield choices.LEGEND
+def _ceilings(found: Record) -> Iterator[Block]:
+    if not found.peaks:
+        return
+    yield Heading("Ceilings, measured as well")
+    yield tables.peaks(found.peaks, found.bandwidth)
+    if found.workloads:
+        yield Paragraph(f"Fractions of peak are of {_yardsticks(found)}.")
+    if roofline.points(found):
+        yield Paragraph(roofline.LEGEND)
+        yield Picture(ROOFLINE, "useful GFLOP/s of each workload on one thread, under the measured roof")
+
+
+def _chosen(found: Record) -> Iterator[Block]:
+    yield Heading("Chosen at run time")
+    yield Paragraph(choices.LEGEND)
     if found.choices:
         yield choices.choices(found)
-        yield "Beside FlexAttention with the same blocks:"
+        yield Paragraph("Beside FlexAttention with the same blocks:")
         yield choices.against_flex(found)
     if found.footprints:
-        yield "What the lists of long calls occupy, and what an index of every tile would:"
+        yield Paragraph("What the lists of long calls occupy, and what an index of every tile would:")
         yield choices.footprints(found.footprints)
 
 
@@ -109,9 +158,12 @@ def _heading(threads: int, clock: Clock) -> str:
     return "Wall time" if threads == 1 else f"{threads} threads, wall time"
 
 
-def _plots(home: Path, found: Record) -> None:
+def _draw(home: Path, found: Record) -> None:
     for threads in sorted({timing.threads for timing in found.timings}):
         plots.save_bars(_bars(found, threads), "useful GFLOP/s", home / f"threads_{threads}.svg")
+    if found.peaks and roofline.points(found):
+        roofline.draw(found, home / ROOFLINE)
+    tuned.draw(found.tunings, home)
     (home / TILES).mkdir(exist_ok=True)
     for name in _patterns(found):
         work = next(work for work in found.workloads if work.pattern == name)

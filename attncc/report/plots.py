@@ -27,7 +27,7 @@ def save_tiles(picture: Picture, path: Path) -> None:
     """Draws the picture into a PNG or SVG; the suffix decides."""
     figure = Figure(figsize=(6, 6.6), layout="constrained")
     tiles(figure.add_subplot(), picture)
-    figure.savefig(path, dpi=150, metadata=_undated(path))
+    figure.savefig(path, dpi=150, metadata=undated(path))
 
 
 def tiles(axes: Axes, picture: Picture) -> None:
@@ -55,7 +55,7 @@ def save_bars(groups: Mapping[str, Mapping[str, float]], unit: str, path: Path) 
         axes.barh(places, lengths, height=0.9, label=peer, color=BARS[index % len(BARS)])
     middles = [row * (len(peers) + 1) + (len(peers) - 1) / 2 for row in range(len(groups))]
     _label(axes, middles, list(groups), unit)
-    figure.savefig(path, dpi=150, metadata=_undated(path))
+    figure.savefig(path, dpi=150, metadata=undated(path))
 
 
 def _label(axes: Axes, places: Sequence[float], names: Sequence[str], unit: str) -> None:
@@ -75,5 +75,6 @@ def _legend(picture: Picture) -> list[Patch]:
     ]
 
 
-def _undated(path: Path) -> dict[str, str | None]:
+def undated(path: Path) -> dict[str, str | None]:
+    """Metadata without the time of day."""
     return {"Date": None} if path.suffix == ".svg" else {"Software": None}

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from attncc.errors import BenchFileUnreadable
 from attncc.ir.schedule import DType, Shape
+from attncc.report.decode import decoded
 
 #: `cpu` is the process's CPU time (one thread, robust on a shared machine); `wall` is elapsed time.
 Clock: TypeAlias = Literal["cpu", "wall"]
@@ -108,8 +109,47 @@ class Footprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """One length of a pattern, on one thread: microseconds of attncc's call, choosing included, and of dense causal
+    attention by attncc and by SDPA, in the same rounds."""
+
+    pattern: str
+    params: Sequence[tuple[str, int]]
+    dtype: DType
+    shape: Shape
+    micros: float
+    own_dense: float
+    sdpa_dense: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How the decision for one kind of call came about.
+
+    `funnel` counts the schedules left after each stage, `pruned` those that fell out before and after compiling, by
+    reason. `best` is the best ratio to the default schedule after each trial. `foreseen` pairs what the model says of a
+    schedule, from all that was measured with other patterns, with what was measured of it, both relative to the default
+    schedule; the three figures after it are those of `autotune.ranking.Accuracy`, None where fewer than two were
+    measured.
+    """
+
+    key: str
+    kernel: str
+    kind: str
+    funnel: Sequence[tuple[str, int]]
+    pruned: Sequence[tuple[str, int]]
+    best: Sequence[float]
+    level: str = ""
+    foreseen: Sequence[tuple[float, float]] = ()
+    rank_correlation: float | None = None
+    regret_1: float | None = None
+    regret_5: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """A whole run. `environment` names everything that can change a time: CPU, compiler, versions, load."""
+    """A whole run. `environment` names everything that can change a time: CPU, compiler, versions, load. `bandwidth` is
+    what one core reads from memory, in GB/s of CPU time."""
 
     device: str
     environment: Sequence[tuple[str, str]]
@@ -120,6 +160,9 @@ class Record:
     costs: Sequence[Cost] = ()
     choices: Sequence[Choice] = ()
     footprints: Sequence[Footprint] = ()
+    bandwidth: float | None = None
+    rungs: Sequence[Rung] = ()
+    tunings: Sequence[Tuning] = ()
 
     def save(self, path: Path) -> None:
         """Writes JSON, all or nothing."""
@@ -132,30 +175,6 @@ class Record:
 def load(path: Path) -> Record:
     """The record in `path`; raises BenchFileUnreadable if it is missing or is no such file."""
     try:
-        found = json.loads(path.read_text())
-        choices = found.get("choices", ())
-        workloads, chosen = (
-            tuple(
-                Workload(**{**work, "shape": Shape(**work["shape"]), "params": tuple(map(tuple, work["params"]))})
-                for work in works
-            )
-            for works in (found["workloads"], [choice["workload"] for choice in choices])
-        )
-        return Record(
-            device=found["device"],
-            environment=tuple((name, value) for name, value in found["environment"]),
-            peaks=tuple(Peak(**peak) for peak in found["peaks"]),
-            workloads=workloads,
-            timings=tuple(Timing(**timing) for timing in found["timings"]),
-            setups=tuple(SetUp(**setup) for setup in found["setups"]),
-            costs=tuple(Cost(**cost) for cost in found.get("costs", ())),
-            choices=tuple(
-                Choice(**{**choice, "workload": work, "timings": tuple(Timing(**one) for one in choice["timings"])})
-                for choice, work in zip(choices, chosen, strict=True)
-            ),
-            footprints=tuple(
-                Footprint(**{**one, "params": tuple(map(tuple, one["params"]))}) for one in found.get("footprints", ())
-            ),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return decoded(Record, json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
         raise BenchFileUnreadable(path, str(error)) from error

@@ -1,14 +1,12 @@
-"""The tables of a report, in the notation of Markdown."""
+"""The tables of a report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
-from typing import TypeAlias
-
-from tabulate import tabulate
 
 from attncc.library.entry import LibraryEntry
+from attncc.report.blocks import NOTHING, Cells, Table
 from attncc.report.record import Cost, Peak, Record, SetUp, Timing, Workload
 from attncc.report.speed import (
     OURS,
@@ -22,16 +20,8 @@ from attncc.report.speed import (
     timing_of,
 )
 
-Cells: TypeAlias = Sequence[str]
-NOTHING = "-"
 
-
-def markdown(headers: Cells, rows: Sequence[Cells]) -> str:
-    """A pipe table, numbers to the right."""
-    return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=_align(rows, len(headers)))
-
-
-def summary(record: Record) -> str:
+def summary(record: Record) -> Table:
     """For each number of threads, kind of call and peer: how many times longer it takes, median, least and most."""
     threads = sorted({timing.threads for timing in record.timings})
     rows = [
@@ -48,45 +38,47 @@ def summary(record: Record) -> str:
         for peer in peers(record)
         if (found := ratios(record, peer, count, kind))
     ]
-    return markdown(("threads", "call", "dtype", "peer", "median", "least", "most", "workloads"), rows)
+    return Table(("threads", "call", "dtype", "peer", "median", "least", "most", "workloads"), rows)
 
 
-def ours(record: Record, threads: int) -> str:
+def ours(record: Record, threads: int) -> Table:
     """attncc's own figures: time, useful GFLOP/s, fraction of the measured peak, tile efficiency, error."""
     headers = ("workload", "ms", "spread", "useful GFLOP/s", "of peak", "tile efficiency", "K and V GB/s", "error")
-    return markdown(headers, [_own(record, work, timing) for work, timing in timed(record, OURS, threads)])
+    return Table(headers, [_own(record, work, timing) for work, timing in timed(record, OURS, threads)])
 
 
-def against(record: Record, threads: int) -> str:
+def against(record: Record, threads: int) -> Table:
     """How many times longer each peer takes than attncc, in the same run."""
     others = peers(record)
     rows = [
         (work.name, _milliseconds(own), *(_ratio(timing_of(record, work, peer, threads), own) for peer in others))
         for work, own in timed(record, OURS, threads)
     ]
-    return markdown(("workload", "attncc ms", *others), rows)
+    return Table(("workload", "attncc ms", *others), rows)
 
 
-def peaks(found: Sequence[Peak]) -> str:
+def peaks(found: Sequence[Peak], bandwidth: float | None) -> Table:
     """The measured ceilings of one core."""
-    return markdown(("multiply-add", "GFLOP/s a core"), [(peak.instruction, f"{peak.gflops:,.0f}") for peak in found])
+    rows = [(peak.instruction, f"{peak.gflops:,.0f} GFLOP/s") for peak in found]
+    memory = [("reading memory", f"{bandwidth:,.1f} GB/s")] if bandwidth else []
+    return Table(("ceiling", "a core"), [*rows, *memory])
 
 
-def setups(found: Sequence[SetUp]) -> str:
+def setups(found: Sequence[SetUp]) -> Table:
     """What a mask costs before its first kernel."""
     rows = [(setup.pattern, f"{setup.kv_len:,}", setup.peer, _seconds(setup), _bytes(setup)) for setup in found]
-    return markdown(("pattern", "tokens", "made by", "time", "index memory"), rows)
+    return Table(("pattern", "tokens", "made by", "time", "index memory"), rows)
 
 
-def costs(found: Sequence[Cost]) -> str:
+def costs(found: Sequence[Cost]) -> Table:
     """What a call costs around its kernel, and a process before its first result."""
-    return markdown(("", "time"), [(cost.what, _duration(cost.seconds)) for cost in found])
+    return Table(("", "time"), [(cost.what, _duration(cost.seconds)) for cost in found])
 
 
-def tuned(entries: Sequence[LibraryEntry]) -> str:
+def tuned(entries: Sequence[LibraryEntry]) -> Table:
     """The decisions of the library for this hardware; predicted figures are marked."""
     kernel = ("pattern", "parameters", "dtype", "head_dim", "shape class")
-    return markdown((*kernel, "default us", "us", "ratio", "kind", "schedule"), [_decision(entry) for entry in entries])
+    return Table((*kernel, "default us", "us", "ratio", "kind", "schedule"), [_decision(entry) for entry in entries])
 
 
 def _own(record: Record, work: Workload, timing: Timing) -> Cells:
@@ -140,8 +132,3 @@ def _bytes(setup: SetUp) -> str:
     if setup.bytes is None:
         return NOTHING
     return f"{setup.bytes / 2**20:.1f} MiB" if setup.bytes else "none"
-
-
-def _align(rows: Sequence[Cells], columns: int) -> list[str]:
-    numeric = [all(row[index][:1].isdigit() or row[index][:1] in "±-" for row in rows) for index in range(columns)]
-    return ["right" if rows and right else "left" for right in numeric]

@@ -99,7 +99,7 @@ def test_a_run_becomes_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     record = load_record(file)
     assert [one.workload.pattern for one in record.choices] == ["block_sparse", "documents"]
     assert all(choices.timing_of(one, choices.ATTENTION) for one in record.choices)
-    page = write(tmp_path, record.device, replace(record, footprints=(footprint.measure(4096, 2),)), ())
+    page, _ = write(tmp_path, record.device, replace(record, footprints=(footprint.measure(4096, 2),)))
     text = page.read_text(encoding="utf-8")
     assert "## Chosen at run time" in text
     assert "At a glance" not in text
@@ -115,4 +115,4 @@ def test_the_bound_is_density_times_dense() -> None:
     choice = Choice(replace(work, kept_pairs=pairs // 10), 110, 100, timings)
     assert choices.of_bound(choice) == pytest.approx(2.0)
     assert choices.selection_share(choice) == pytest.approx(0.1)
-    assert "1.10" in choices.choices(Record("some", (), choices=(choice,)))
+    assert "1.10" in choices.choices(Record("some", (), choices=(choice,))).rows[0]

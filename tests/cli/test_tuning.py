@@ -112,9 +112,12 @@ def test_report_reads_what_bench_wrote(tuned: Path, tmp_path: Path) -> None:
     record.save(tmp_path / "bench.json")
     assert load(tmp_path / "bench.json") == record
     arguments = ("--bench", str(tmp_path / "bench.json"), "--out", str(tmp_path / "reports"), "--library", str(tuned))
-    page = Path(attncc("report", *arguments).out.splitlines()[0])
+    page, _, tuned_here, _ = map(Path, attncc("report", *arguments).out.splitlines())
     text = page.read_text(encoding="utf-8")
     for said in ("50%", "2.00 x", "3.00 x (denser result)", "create_block_mask", "4 us", "not finished", "measured"):
+        assert said in text
+    text = tuned_here.read_text(encoding="utf-8")
+    for said in ("How schedules were found", "rank correlation", "not told apart", "fingerprint"):
         assert said in text
     assert (page.parent / "threads_1.svg").exists()
     again = attncc("report", "--out", str(tmp_path / "reports"), "--library", str(tuned))

@@ -16,6 +16,7 @@ from attncc.ir.text import text
 from attncc.ir.tile import Body, TilePlan, Tiling
 from attncc.passes import run
 from attncc.passes.forms import Form, chosen
+from attncc.passes.split import split
 from attncc.passes.tiles import tiles
 from attncc.ref.evaluate import Ints, number, truth
 from attncc.ref.interp import visits
@@ -77,7 +78,7 @@ def test_names_in_the_ends_change_no_end() -> None:
         mask = fold(pattern.mask)
 
         def write(params: Mapping[str, int], form: Form, mask: BoolExpr = mask) -> Body:
-            return tiles(mask, params, 64, 1, form)
+            return tiles(split(mask, params, 64, form.aligned, form.steps), params, 1, form)
 
         found = chosen(mask, dict(pattern.params), 64, write)
         assert found is not None
