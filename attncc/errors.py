@@ -186,6 +186,15 @@ class PatternNeedsInputs(AttnccError):
         super().__init__(f"pattern '{pattern}' needs the input '{name}', which models do not pass; leave it out")
 
 
+class PatternCountsHeads(AttnccError):
+    """A pattern means something else for a part of the heads of a layer."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(
+            f"pattern '{pattern}' treats heads by their number, so it cannot be given to some of them; leave it out"
+        )
+
+
 class BadShare(AttnccError):
     """The time a plan may take is no share of that of dense attention."""
 

@@ -40,9 +40,9 @@ CAPTURED = " ".join(
 )
 PREFILLS = " ".join(
     (
-        "One prompt through a randomly initialised model with Transformers; the speed-up is over the first attention",
-        "implementation of each model. A plan that leaves out part of what the model sees gives other logits, by design:",
-        "the last column says how far they are from those of SDPA.",
+        "One prompt through a randomly initialised model with Transformers; the speed-up is over the first",
+        "attention of each. A plan that leaves out part of what the model sees gives other logits, by design: the last",
+        "column says how far they are from those of SDPA.",
     )
 )
 BREAK_EVEN = " ".join(

@@ -58,7 +58,8 @@ def planted() -> Trained:
         optimizer.step()
         losses.append(float(loss.detach()))
     some = STEPS // 4
-    return Trained(model.eval(), sum(losses[:some]) / some, sum(losses[-some:]) / some)
+    torch.nn.Module.eval(model)
+    return Trained(model, sum(losses[:some]) / some, sum(losses[-some:]) / some)
 
 
 def save(folder: Path) -> Path:

@@ -14,7 +14,15 @@ import pytest
 import torch
 
 from attncc import device, reference
-from attncc.errors import BadCandidate, BadShare, CalibrationUnusable, PatternNeedsInputs, UnknownParameter
+from attncc.errors import (
+    BadCandidate,
+    BadShare,
+    CalibrationUnusable,
+    NothingToAssign,
+    PatternCountsHeads,
+    PatternNeedsInputs,
+    UnknownParameter,
+)
 from attncc.models.assign import exact
 from attncc.models.assign.assigned import Assigned
 from attncc.models.assign.candidates import defaults, dense, named, written
@@ -32,10 +40,11 @@ from attncc.models.plan_text import text
 from attncc.pattern import Pattern
 from attncc.spec.origin import Origin
 from tests.assign.planted import KV_HEADS, LAYERS, Q_HEADS, RETRIEVAL, VOCABULARY, planted, save, texts
+from tests.assign.test_observe import made
 from tests.cli.run import attncc
 
 SIZES = ModelSizes(LAYERS, Q_HEADS, KV_HEADS)
-LENGTH = 1024
+LENGTH = 768
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +169,8 @@ def test_candidates_of_ones_own() -> None:
         written(["a_shape:window"])
     with pytest.raises(UnknownParameter):
         written(["a_shape:windw=5"])
+    with pytest.raises(PatternCountsHeads, match="pattern 'longgen' treats heads by their number"):
+        written(["longgen"])
     with pytest.raises(PatternNeedsInputs, match="needs the input"):
         written([next(name for name in ("documents", "padded") if Pattern.load(name).bound.inputs)])
 
@@ -167,6 +178,12 @@ def test_candidates_of_ones_own() -> None:
 def test_a_budget_is_a_share() -> None:
     with pytest.raises(BadShare, match="the budget is 20; it must be a share"):
         assign(cast(Reader, planted().model), SIZES, [], Wanted(budget=20))
+
+
+def test_a_model_of_windows_only_is_left_alone() -> None:
+    model, text = cast(Reader, made("mistral")), torch.zeros(1, 256, dtype=torch.int64)
+    with pytest.raises(NothingToAssign, match="of the first one, it has a window of 7 keys of its own"):
+        assign(model, ModelSizes(2, 4, 2), [text], Wanted())
 
 
 def test_texts_are_spread_over_the_file(tmp_path: Path) -> None:
@@ -197,12 +214,16 @@ def test_texts_that_cannot_be_used(
         read_texts(tmp_path / "tokens.npy", None, tokens, 1, 256)
 
 
+def silent(text: str) -> dict[str, list[int]]:
+    return {"input_ids": []}
+
+
 def test_text_needs_a_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("word")
     with pytest.raises(CalibrationUnusable, match=r"the model has no tokenizer; give an array of its tokens \(.npy\)"):
         read_texts(tmp_path / "words.txt", None, 256, 1, 256)
     with pytest.raises(CalibrationUnusable, match="No such file"):
-        read_texts(tmp_path / "none.txt", lambda text: {"input_ids": []}, 256, 1, 256)
+        read_texts(tmp_path / "none.txt", silent, 256, 1, 256)
 
 
 def test_the_command_writes_a_plan_and_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

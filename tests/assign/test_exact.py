@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,10 +11,18 @@ from attncc.models.assign import exact
 from attncc.models.assign.exact import Layer, attention, blocks
 
 
-def layer(seed: int = 0, q_len: int = 23, kv_len: int = 23, **special: object) -> Layer:
-    torch.manual_seed(seed)
-    query, key, value = torch.randn(1, 6, q_len, 16), torch.randn(1, 2, kv_len, 16), torch.randn(1, 2, kv_len, 16)
-    return Layer(query, key, value, 0.3, **special)  # type: ignore[arg-type] # what is special about it
+def layer() -> Layer:
+    torch.manual_seed(0)
+    return Layer(torch.randn(1, 6, 23, 16), torch.randn(1, 2, 23, 16), torch.randn(1, 2, 23, 16), 0.3)
+
+
+SPECIAL = {
+    "causal": layer(),
+    "all": replace(layer(), causal=False),
+    "window": replace(layer(), window=5),
+    "softcap": replace(layer(), softcap=0.7),
+    "sinks": replace(layer(), sinks=torch.linspace(-1, 2, 6)),
+}
 
 
 def slow(one: Layer) -> tuple[torch.Tensor, torch.Tensor]:
@@ -41,20 +51,16 @@ def slow(one: Layer) -> tuple[torch.Tensor, torch.Tensor]:
     return out, lse
 
 
-@pytest.mark.parametrize(
-    "special",
-    [{}, {"causal": False}, {"window": 5}, {"softcap": 0.7}, {"sinks": torch.linspace(-1, 2, 6)}],
-    ids=["causal", "all", "window", "softcap", "sinks"],
-)
+@pytest.mark.parametrize("what", SPECIAL)
 @pytest.mark.parametrize("most", [1, 1 << 12, 1 << 25])
-def test_equals_the_slow_form(special: dict[str, object], most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equals_the_slow_form(what: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "MOST_SCORES", most)
-    one = layer(**special)
+    one = SPECIAL[what]
     out, lse = attention(one)
     wanted, lse_wanted = slow(one)
     torch.testing.assert_close(out.double(), wanted, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(lse.double(), lse_wanted, rtol=1e-5, atol=1e-5)
-    assert bool(one.special()) == bool(special)
+    assert bool(one.special()) == (what != "causal")
 
 
 def test_queries_are_the_last_positions() -> None:
@@ -71,5 +77,5 @@ def test_scores_that_are_held_do_not_grow_with_the_square_of_the_length() -> Non
 
 
 def test_special_layers_are_told_apart_in_words() -> None:
-    assert layer(window=5).special() == "it has a window of 5 keys of its own"
-    assert layer(softcap=1.0, sinks=torch.zeros(6)).special() == "its scores are capped and it has sink logits"
+    assert SPECIAL["window"].special() == "it has a window of 5 keys of its own"
+    assert replace(SPECIAL["sinks"], softcap=1.0).special() == "its scores are capped and it has sink logits"

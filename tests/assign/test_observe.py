@@ -31,13 +31,14 @@ SMALL: dict[str, object] = {
     "head_dim": 16,
     "max_position_embeddings": 256,
 }
-CONFIGS: dict[str, Callable[[], PreTrainedConfig]] = {
-    "llama": lambda: LlamaConfig(**SMALL),
-    "mistral": lambda: MistralConfig(**SMALL, sliding_window=7),
-    "qwen": lambda: Qwen3Config(**SMALL, use_sliding_window=True, sliding_window=7, max_window_layers=1),
-    "gemma": lambda: Gemma2Config(**SMALL, sliding_window=7, attn_logit_softcapping=1.0, query_pre_attn_scalar=16),
-    "gpt_oss": lambda: GptOssConfig(**SMALL, sliding_window=7, num_local_experts=2, num_experts_per_tok=1),
+CONFIGS: dict[str, tuple[type[PreTrainedConfig], dict[str, object]]] = {
+    "llama": (LlamaConfig, {}),
+    "mistral": (MistralConfig, {"sliding_window": 7}),
+    "qwen": (Qwen3Config, {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}),
+    "gemma": (Gemma2Config, {"sliding_window": 7, "attn_logit_softcapping": 1.0, "query_pre_attn_scalar": 16}),
+    "gpt_oss": (GptOssConfig, {"sliding_window": 7, "num_local_experts": 2, "num_experts_per_tok": 1}),
 }
+MAKE = cast(Callable[..., PreTrainedModel], AutoModelForCausalLM.from_config)
 #: Which layers no pattern may replace.
 SPECIAL = {
     "llama": [False, False],
@@ -48,10 +49,17 @@ SPECIAL = {
 }
 
 
+def made(family: str, implementation: str = "eager", **special: object) -> PreTrainedModel:
+    kind, own = CONFIGS[family]
+    torch.manual_seed(0)
+    model = MAKE(kind.from_dict({**SMALL, **own, **special}), attn_implementation=implementation)
+    torch.nn.Module.eval(model)
+    return model
+
+
 @pytest.mark.parametrize("family", CONFIGS)
 def test_logits_stay_and_layers_are_seen(family: str) -> None:
-    torch.manual_seed(0)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(CONFIGS[family](), attn_implementation="eager").eval()
+    model = made(family)
     tokens = torch.randint(64, (1, 33))
     seen: list[tuple[int, Layer]] = []
     kept: list[torch.Tensor] = []
@@ -69,14 +77,14 @@ def test_logits_stay_and_layers_are_seen(family: str) -> None:
 
 
 def test_a_window_that_the_text_does_not_reach_is_none() -> None:
-    model = AutoModelForCausalLM.from_config(MistralConfig(**SMALL, sliding_window=100)).eval()
+    model = made("mistral", sliding_window=100)
     seen: list[Layer] = []
     observe(cast(Reader, model), torch.zeros(1, 33, dtype=torch.int64), lambda _, layer: seen.append(layer))
     assert not any(layer.special() for layer in seen)
 
 
 def test_the_implementation_is_set_back_when_reading_fails() -> None:
-    model = AutoModelForCausalLM.from_config(LlamaConfig(**SMALL), attn_implementation="sdpa").eval()
+    model = made("llama", "sdpa")
 
     def fail(number: int, layer: Layer) -> None:
         raise KeyError(number)

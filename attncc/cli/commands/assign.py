@@ -13,6 +13,7 @@ from attncc import device
 from attncc.cli import output
 from attncc.cli.options import device_option, json_option, target_option
 from attncc.cli.output import Row
+from attncc.library.places import write_whole
 
 if TYPE_CHECKING:
     from attncc.models.assign.assigned import Assigned
@@ -90,8 +91,8 @@ def command(
     plan, found = run.assign(reader, sizes, read, wanted, local.plan_name(name))
     plan_file = out or Path(f"{name}.plan.yaml")
     page_file = plan_file.with_suffix(".html")
-    local.write(plan_file, plan_text.text(plan))
-    local.write(page_file, page(plan, found, name))
+    write_whole(plan_file, plan_text.text(plan))
+    write_whole(page_file, page(plan, found, name))
     output.table([row for each in found for row in _rows(each)], as_json)
     if not as_json:
         for each in found:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from attncc.errors import BadCandidate, PatternNeedsInputs
+from attncc.errors import BadCandidate, PatternCountsHeads, PatternNeedsInputs
+from attncc.ir.pattern import Alibi
 from attncc.models.plan import DENSE, DENSE_NAME, Phase, Use
 from attncc.pattern import SHIPPED, Pattern
 
@@ -56,10 +57,13 @@ def _units(length: int, size: int) -> tuple[int, ...]:
 
 def named(pattern: str, params: dict[str, int], untold: tuple[str, ...] = ()) -> Candidate:
     """The candidate with these parameters, named after them except those `untold`. Raises what `Pattern.load` raises,
-    and PatternNeedsInputs."""
+    PatternNeedsInputs and PatternCountsHeads."""
     loaded = Pattern.load(pattern, **params)
     if loaded.bound.inputs:
         raise PatternNeedsInputs(loaded.name, loaded.bound.inputs[0].name)
+    by_number = any(isinstance(rule, Alibi) for rule in loaded.bound.score)
+    if by_number or re.search(r"\b(kv_)?head\b", loaded.bound.formula()):
+        raise PatternCountsHeads(loaded.name)
     told = [value for key, value in params.items() if key not in untold]
     values = "_".join(str(value).replace("-", "minus_") for value in told)
     name = f"{loaded.name}_{values}" if values else loaded.name

@@ -23,6 +23,7 @@ Kind: TypeAlias = Literal["measured", "predicted"]
 
 #: Rounds in which all calls take turns; each round is one sample of each.
 FEWEST_ROUNDS, MOST_ROUNDS = 5, 50
+QUIET = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +139,8 @@ def stretched(layer: Layer, phase: Phase, length: int) -> Layer:
 
 
 def interleaved(calls: Sequence[Callable[[], object]], device: torch.device, seconds: float) -> list[float]:
-    """Median microseconds of each call, all of them taking turns, so that what slows the machine slows all."""
+    """Microseconds of each call, all of them taking turns, so that what slows the machine slows all: the QUIET quantile
+    of their samples, as other work on a machine only ever adds."""
     clock = clock_for(model_of(device).kind, USUAL)
     with torch.inference_mode():
         counts = [repetitions(call, clock) for call in calls]
@@ -149,4 +151,4 @@ def interleaved(calls: Sequence[Callable[[], object]], device: torch.device, sec
                 break
             for call, count, found in zip(calls, counts, samples, strict=True):
                 found.append(clock(call, count) / count)
-    return [float(np.median(found)) for found in samples]
+    return [float(np.quantile(found, QUIET)) for found in samples]

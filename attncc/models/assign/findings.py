@@ -47,12 +47,14 @@ class Findings:
 
     def error(self) -> Floats:
         """Difference of the output relative to the head's own, [layers, kv_heads, candidates]: 0 is the same."""
-        return np.sqrt(self.squares / np.maximum(self.norms[:, :, None], np.finfo(np.float64).tiny))
+        found: Floats = np.sqrt(self.squares / np.maximum(self.norms[:, :, None], np.finfo(np.float64).tiny))
+        return found
 
     def loss(self) -> Floats:
         """The share of a layer's squared output that a candidate for one of its heads changes: what is minimised, as
         losses of heads add up to that of the layer. [layers, kv_heads, candidates]"""
-        return self.squares / np.maximum(self.norms.sum(1)[:, None, None], np.finfo(np.float64).tiny)
+        found: Floats = self.squares / np.maximum(self.norms.sum(1)[:, None, None], np.finfo(np.float64).tiny)
+        return found
 
     def relative(self) -> Floats:
         """The work of each head in that of a mean head with the same candidate, [layers, kv_heads, candidates]. Heads
@@ -117,7 +119,8 @@ def picture(layer: Layer) -> Tensor:
     for some in rows.split(max(1, exact.MOST_SCORES // (layer.query.shape[1] * kv_len))):
         weight = exact.scores(layer, some)[0].softmax(2)
         found.append(weight.new_zeros(*weight.shape[:2], CELLS).index_add_(2, column, weight))
-    return torch.cat(found, 1).unflatten(1, (CELLS, ASKED)).mean(2)
+    cells: Tensor = torch.cat(found, 1).unflatten(1, (CELLS, ASKED)).mean(2)
+    return cells
 
 
 def _float32(layer: Layer, queries: int) -> Layer:

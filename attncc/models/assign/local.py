@@ -1,4 +1,4 @@
-"""What is read of a model in a folder of this machine, and what is written about it?"""
+"""How is a model of Transformers loaded from a folder of this machine?"""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ def load(folder: Path, device: str) -> tuple[Reader, ModelSizes, Tokenizer | Non
     if not (folder / "config.json").is_file():
         raise ModelUnusable(folder, "it is not a folder with a config.json; save one with model.save_pretrained")
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto").to(device).eval()
+        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
     except (OSError, ValueError, KeyError) as error:
         raise ModelUnusable(folder, str(error).strip().partition("\n")[0]) from error
     try:
         tokenizer = cast(Tokenizer, AutoTokenizer.from_pretrained(folder, local_files_only=True))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         tokenizer = None
+    torch.nn.Module.eval(torch.nn.Module.to(model, device))
     config = model.config.get_text_config()
     q_heads = config.num_attention_heads
     kv_heads = getattr(config, "num_key_value_heads", None) or q_heads
@@ -47,10 +48,3 @@ def plan_name(folder: str) -> str:
     """The name of a plan for the model in a folder of this name."""
     plain = re.sub("[^a-z0-9]+", "_", folder.lower(), flags=re.ASCII).strip("_")
     return (plain if plain[:1].isalpha() else f"model_{plain}")[:64].rstrip("_")
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

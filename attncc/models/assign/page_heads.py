@@ -48,15 +48,21 @@ def _head(found: Assigned, layer: int, head: int) -> Iterator[str]:
     yield f'<article class="head" id="{anchor(found, layer, head)}"><div class="top">'
     yield f'<img src="{data_uri(known.pictures[layer, head])}" alt="attention of layer {layer}, head {head}"><div>'
     yield f'<h3><span class="dot" style="background:{colour(winner)}"></span>Layer {layer}, KV head {head}</h3>'
-    yield f"<p><b>{escape(known.candidates[winner].name)}</b></p><p>{escape(why(found, layer, head))}</p></div></div>"
+    yield f"<p><b>{_breaking(known.candidates[winner].name)}</b></p>"
+    yield f"<p>{escape(why(found, layer, head))}</p></div></div>"
     yield "<table><tr><th>candidate</th><th>error</th><th>kept</th><th>time</th></tr>"
     error = known.error()[layer, head]
     for one in sorted(range(len(error)), key=lambda one: (round(float(error[one]), 3), -found.time(layer, head, one))):
         won = ' class="won"' if one == winner else ""
         cells = (percent(error[one]), percent(known.mass[layer, head, one]), f"{found.time(layer, head, one):.0%}")
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
-        yield f"<tr{won}><td>{escape(known.candidates[one].name)}</td>{numbers}</tr>"
+        yield f"<tr{won}><td>{_breaking(known.candidates[one].name)}</td>{numbers}</tr>"
     yield "</table></article>"
+
+
+def _breaking(name: str) -> str:
+    """A name that may be broken between its words."""
+    return escape(name).replace("_", "_<wbr>")
 
 
 def colour(one: int) -> str:

@@ -85,8 +85,8 @@ def _layer(model: Reader, text: Tensor, number: int) -> Layer:
 
     def watch(layer_number: int, layer: Layer) -> None:
         if layer_number == number:
-            copies = (tensor.contiguous().clone() for tensor in (layer.query, layer.key, layer.value))
-            kept.append(replace(layer, **dict(zip(("query", "key", "value"), copies, strict=True))))
+            query, key, value = (tensor.contiguous().clone() for tensor in (layer.query, layer.key, layer.value))
+            kept.append(replace(layer, query=query, key=key, value=value))
 
     observe(model, text, watch)
     return kept[0]

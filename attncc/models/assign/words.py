@@ -23,7 +23,8 @@ def _sentences(found: Assigned, layer: int, head: int) -> Iterator[str]:
         yield "Nothing that is faster comes near enough to what it computes."
     else:
         kept = percent(known.mass[layer, head, winner])
-        yield f"It keeps {kept} of the attention and changes the output by {percent(error[winner])}."
+        said = f"It keeps {kept} of the attention and changes the output by {percent(error[winner])}."
+        yield said.replace(">", "more than ").replace("<", "less than ")
     others = range(len(error))
     better = [one for one in others if error[one] < error[winner] - UNSEEN and times[one] > times[winner]]
     if better:
