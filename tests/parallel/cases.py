@@ -78,7 +78,7 @@ CASES = (
     Case("a_shape", 2, "ring", "zigzag", {"sink": 3, "window": 9}, shape=RAGGED),
     Case("a_shape", 4, "gather", "zigzag", {"sink": 3, "window": 9}),
     Case("dense", 4, "ring", "contiguous", shape=RAGGED),
-    Case("sliding_window_bidirectional", 4, "ring", "zigzag", {"one_side": 5}),
+    Case("sliding_window_bidirectional", 4, "ring", "zigzag", {"left": 5, "right": 5}),
     Case("duo_attention", 4, "ring", "zigzag", {"full_heads": 2, "sink": 2, "recent": 8}),
     Case("every_other", 2, "ring", "zigzag", shape=RAGGED),
     Case("alibi", 4, "ring", "zigzag", shape=RAGGED),
