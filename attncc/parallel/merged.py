@@ -13,7 +13,6 @@ from attncc.calls import State
 from attncc.dispatch import Gradients
 from attncc.parallel.exchange import Derive, Held, Peers, Swap
 from attncc.parallel.part import Part
-from attncc.states import merge_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +34,9 @@ class Merged:
             kept += [held] if self.at_once else []
             for part, here, there in self._parts(held):
                 found = part.attend(query[:, :, here], held.keys[:, :, there], held.values[:, :, there])
-                so_far = (out[:, :, here], lse[:, :, here])
-                out[:, :, here], lse[:, :, here] = merge_states((so_far, found))
+                _merge(out[:, :, here], lse[:, :, here], found)
         # The rank's own keys are saved anyway, and are not kept here, where nobody would let them go.
-        return (out.to(query.dtype), lse), partial(self.backward, kept[1:])
+        return (out.to(query.dtype), lse.float()), partial(self.backward, kept[1:])
 
     def backward(
         self,
@@ -81,9 +79,21 @@ class Merged:
                 yield part, slice(rows.start, rows.stop), held.of(job.rectangle.keys)
 
     def _begun(self, query: Tensor) -> Tensor:
-        """The lse of rows that have met no key yet: that of a sink, if there is one, to which no value belongs."""
-        begun = query.new_full(query.shape[:3], -torch.inf, dtype=torch.float32)
+        """The lse of rows that have met no key yet, float64: that of a sink, if there is one, to which no value
+        belongs."""
+        begun = query.new_full(query.shape[:3], -torch.inf, dtype=torch.float64)
         for name, value in self.peers.traffic.pattern.combine.options:
             assert name == "logit" and isinstance(value, str), "of the rules that can be merged one has an option"
-            begun = self.inputs[value].float()[:, None].expand(begun.shape).contiguous()
+            begun = self.inputs[value].double()[:, None].expand(begun.shape).contiguous()
         return begun
+
+
+def _merge(out: Tensor, lse: Tensor, found: State) -> None:
+    """Brings out, float32, and lse, float64, up to date with what was found over further keys.
+
+    The keys found weigh exp(lse') / (exp(lse) + exp(lse')), and where there are no keys at all, nothing. With an lse of
+    float32 every merge would round it, and each of many merges would cost as much as the kernels' own rounding.
+    """
+    share = torch.sigmoid(found[1] - lse).nan_to_num(nan=0.0).float()
+    out.lerp_(found[0].float(), share.unsqueeze(-1))
+    lse.copy_(torch.logaddexp(lse, found[1].double()))

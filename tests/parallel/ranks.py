@@ -1,7 +1,6 @@
 """Runs every case on its ranks, in processes that meet in a file, and keeps what each of them found."""
 
 from __future__ import annotations
-import time
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -52,7 +51,6 @@ def found(folder: Path, case: Case) -> list[Found]:
 
 def _rank(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    began = time.time()
     store = f"file://{folder / 'store'}"
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=RANKS, timeout=timedelta(seconds=60))
     groups = {ranks: dist.new_group(list(range(ranks))) for ranks in (2, RANKS)}
@@ -60,7 +58,6 @@ def _rank(rank: int, folder: Path) -> None:
         if rank < case.ranks:
             torch.save(_found(case, rank, groups[case.ranks]), folder / f"{case.name}.{rank}")
     _mistakes(rank, folder)
-    print(rank, time.time()-began, flush=True)
     dist.barrier()
     dist.destroy_process_group()
 
