@@ -26,6 +26,9 @@ HOME = {
     "tune": "attncc.tuning",
 }
 
+#: Rooms that are imported when they are first named.
+ROOMS = ("models", "nn")
+
 # While `python -m attncc` is being found, the program's name is "-m".
 _program = PurePath(*sys.argv[:1]).stem in ("attncc", "-m")
 
@@ -42,6 +45,8 @@ if TYPE_CHECKING or not _program:
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
+        if name in ROOMS:
+            return importlib.import_module(f"attncc.{name}")
         if name not in HOME:
             raise AttributeError(f"module 'attncc' has no attribute {name!r}")
         return getattr(importlib.import_module(HOME[name]), name)

@@ -93,19 +93,83 @@ class Diagnostic:
         )
 
 
-class PatternFileError(AttnccError):
-    """A pattern file has mistakes; all of them are listed, in the order of the file."""
+class FileMistakes(AttnccError):
+    """A file has mistakes; all of them are listed, in the order of the file."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
 
 
-class PatternFileUnreadable(AttnccError):
-    """A pattern file cannot be read at all."""
+class FileUnreadable(AttnccError):
+    """A file cannot be read at all."""
+
+    word = "file"
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"cannot read the pattern file {path}: {reason}")
+        super().__init__(f"cannot read the {self.word} {path}: {reason}")
+
+
+class PatternFileError(FileMistakes):
+    """A pattern file has mistakes."""
+
+
+class PatternFileUnreadable(FileUnreadable):
+    """A pattern file cannot be read at all."""
+
+    word = "pattern file"
+
+
+class PlanFileError(FileMistakes):
+    """A plan file has mistakes."""
+
+
+class PlanFileUnreadable(FileUnreadable):
+    """A plan file cannot be read at all."""
+
+    word = "plan file"
+
+
+class UnknownPlan(AttnccError):
+    """No shipped plan and no file has this name."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"unknown plan {name!r}, and no such file; {nearest(name, known)}")
+
+
+class PlanTableUnreadable(AttnccError):
+    """A table of heads that another project has published is not what it should be."""
+
+    def __init__(self, path: Path, made_by: str, reason: str) -> None:
+        super().__init__(f"{path} is not a table of {made_by}: {reason}")
+
+
+class PlanDoesNotFit(AttnccError):
+    """A plan asks for layers, heads or choices that the model does not have."""
+
+    def __init__(self, plan: str, reason: str) -> None:
+        super().__init__(f"plan '{plan}' does not fit the model: {reason}")
+
+
+class PatternDoesNotFit(AttnccError):
+    """A pattern cannot run inside a model."""
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        super().__init__(f"pattern '{pattern}' cannot serve this model: {reason}; choose another one for its layers")
+
+
+class MaskNotServed(AttnccError):
+    """A model asks for a mask that is more than causal order, a window, padding and separate sequences."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"attncc cannot serve this mask: {reason}; use attn_implementation='sdpa' for such calls")
+
+
+class ModelNotServed(AttnccError):
+    """A model asks its attention for something that no kernel here does."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(f"the model asks its attention for {what}, which attncc does not do; {instead}")
 
 
 class UnknownPattern(AttnccError):

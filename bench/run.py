@@ -15,7 +15,7 @@ from attncc.report.choices import density
 from attncc.report.environment import environment
 from attncc.report.page import DATA
 from attncc.report.record import Clock, Peak, Record, Timing, load
-from bench import cases, chosen_cases, footprint, overhead, peak, start
+from bench import cases, chosen_cases, footprint, models, overhead, peak, start
 from bench import chosen as choosing
 from bench.cases import Case
 from bench.clock import interleave
@@ -24,6 +24,8 @@ from bench.problem import problem, sampled_error, workload
 from bench.setup import setups
 
 REPORTS = Path("reports")
+#: A prompt through a model takes minutes.
+MODEL_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,9 @@ def main(
         record.save(path)
     if chosen == "full" and place == "cpu" and only in footprint.NAME:
         record = replace(record, footprints=(footprint.measure(),))
+    if place == "cpu" and chosen != "survey" and only in models.NAME and models.installed():
+        record = with_models(record, 16384 if chosen == "full" else 4096, min(threads), min(rounds, MODEL_ROUNDS))
+        record.save(path)
     if setup:
         record = replace(record, costs=(*start.costs(), *overhead.costs()), setups=tuple(setups(chosen == "full")))
     replace(record, peaks=_best(found, peak.peaks() if found else ())).save(path)
@@ -108,6 +113,16 @@ def with_choices(record: Record, group: Sequence[Case], rounds: int) -> Record:
             click.echo(f"{'':36} {timing.threads} threads  {timing.peer:18} {_outcome(timing)}")
     names = {choice.workload.name for choice in found}
     return replace(record, choices=(*(old for old in record.choices if old.workload.name not in names), *found))
+
+
+def with_models(record: Record, kv_len: int, threads: int, rounds: int) -> Record:
+    """The record with prompts through whole models as well."""
+    found = tuple(models.prefills(kv_len, threads, rounds))
+    for one in found:
+        ratio = f"{found[0].seconds / one.seconds:.2f} x {found[0].implementation}"
+        click.echo(f"{one.model:60} {one.threads} threads  {one.implementation:26} {one.seconds:8.3f} s  {ratio}")
+    kept = (old for old in record.prefills if (old.model, old.threads) != (found[0].model, found[0].threads))
+    return replace(record, prefills=(*kept, *found))
 
 
 def with_case(record: Record, case: Case, threads: int, plan: Plan) -> Record:

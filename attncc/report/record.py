@@ -108,6 +108,24 @@ class Footprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefill:
+    """A prompt of `kv_len` tokens through a whole model, by one attention implementation of Transformers: the median
+    of `samples` in seconds (of CPU time on one thread, of wall time on more), and half the interquartile range as a
+    fraction of it. `same_result` is False where some of what the model would see is left out; `error` is the relative
+    norm of the difference of the last logits from those of `sdpa`."""
+
+    model: str
+    implementation: str
+    kv_len: int
+    threads: int
+    same_result: bool
+    seconds: float
+    spread: float
+    samples: int
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A whole run. `environment` names everything that can change a time: CPU, compiler, versions, load."""
 
@@ -120,6 +138,7 @@ class Record:
     costs: Sequence[Cost] = ()
     choices: Sequence[Choice] = ()
     footprints: Sequence[Footprint] = ()
+    prefills: Sequence[Prefill] = ()
 
     def save(self, path: Path) -> None:
         """Writes JSON, all or nothing."""
@@ -156,6 +175,7 @@ def load(path: Path) -> Record:
             footprints=tuple(
                 Footprint(**{**one, "params": tuple(map(tuple, one["params"]))}) for one in found.get("footprints", ())
             ),
+            prefills=tuple(Prefill(**one) for one in found.get("prefills", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchFileUnreadable(path, str(error)) from error

@@ -8,14 +8,9 @@ from typing import Never, TypeAlias
 
 import yaml
 
-from attncc.errors import PatternFileError
+from attncc.spec.kind import PATTERN, Kind
 from attncc.spec.origin import Origin
 from attncc.spec.tokens import Fault, MisreadError, quoted
-
-#: A pattern file has ten lines; these bounds keep a hostile one cheap.
-MAX_CHARACTERS = 32_768
-MAX_EVENTS = 2_000
-MAX_DEPTH = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +35,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A sequence; pattern files have none, so what it holds does not matter."""
+    """A sequence; pattern files have none."""
 
+    items: tuple[Node, ...]
     start: int
     end: int
 
@@ -52,21 +48,22 @@ ABSENT = Scalar("", 0, 1, plain=True)
 Node: TypeAlias = Scalar | Table | Listing
 
 
-def document(origin: Origin) -> Table:
-    """The top-level table of the file. Raises PatternFileError if the file is not plain YAML of bounded size: no
-    anchors, tags or second document, nothing nested deeper than a pattern file needs. No object is constructed."""
+def document(origin: Origin, kind: Kind = PATTERN) -> Table:
+    """The top-level table of the file. Raises the error of its kind (PatternFileError) if the file is not plain YAML of
+    bounded size: no anchors, tags or second document, nothing nested deeper than needed. No object is constructed."""
     try:
-        if len(origin.text) > MAX_CHARACTERS:
-            raise MisreadError(0, 1, f"the file is longer than {MAX_CHARACTERS:,} characters, which no pattern needs")
-        return _Composer(yaml.parse(origin.text, Loader=yaml.SafeLoader)).top()
+        if len(origin.text) > kind.characters:
+            long = f"the file is longer than {kind.characters:,} characters, which no {kind.word} needs"
+            raise MisreadError(0, 1, long)
+        return _Composer(yaml.parse(origin.text, Loader=yaml.SafeLoader), kind).top()
     except MisreadError as error:
         fault = error.fault
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark.index if error.problem_mark else 0
         fault = Fault(at, at + 1, _advice(origin.text, at, f"{error.problem}"))
     except yaml.reader.ReaderError as error:
-        fault = Fault(error.position, error.position + 1, "this is not text; pattern files are UTF-8")
-    raise PatternFileError([origin.diagnostic(fault)])
+        fault = Fault(error.position, error.position + 1, f"this is not text; {kind.word} files are UTF-8")
+    raise kind.mistakes([origin.diagnostic(fault)])
 
 
 def within(origin: Origin, scalar: Scalar, fault: Fault) -> Fault:
@@ -89,38 +86,41 @@ def within(origin: Origin, scalar: Scalar, fault: Fault) -> Fault:
 class _Composer:
     """Nodes from the events of the YAML parser, one at a time, so that a hostile file is dropped early."""
 
-    def __init__(self, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, events: Iterator[yaml.Event], kind: Kind) -> None:
         self.events = events
+        self.kind = kind
         self.count = 0
 
     def top(self) -> Table:
         self._next()
         first = self._next()
         if isinstance(first, yaml.StreamEndEvent):
-            raise MisreadError(0, 1, "the file is empty; a pattern needs at least 'pattern' and 'mask'")
+            raise MisreadError(0, 1, f"the file is empty; a {self.kind.word} needs at least {self.kind.needs}")
         node = self._node(self._next(), 1)
         if not isinstance(node, Table):
-            raise MisreadError(node.start, node.end, "a pattern file is a table of keys, as in 'mask: kv <= q'")
+            wanted = f"a {self.kind.word} file is a table of keys, as in {self.kind.example}"
+            raise MisreadError(node.start, node.end, wanted)
         self._next()
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
-            self._refuse(after, "one file holds one pattern; a second document begins here")
+            self._refuse(after, f"one file holds one {self.kind.word}; a second document begins here")
         return node
 
     def _next(self) -> yaml.Event:
         event = next(self.events)
         self.count += 1
-        if self.count > MAX_EVENTS:
-            self._refuse(event, f"more than {MAX_EVENTS:,} values; this is not a pattern file")
+        if self.count > self.kind.events:
+            self._refuse(event, f"more than {self.kind.events:,} values; this is not a {self.kind.word} file")
         return event
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
+        word = self.kind.word
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            self._refuse(event, "anchors and aliases ('&', '*') are not used in pattern files; write the value out")
+            self._refuse(event, f"anchors and aliases ('&', '*') are not used in {word} files; write the value out")
         if getattr(event, "tag", None) is not None:
-            self._refuse(event, "tags ('!') are not used in pattern files; write the plain value")
-        if depth > MAX_DEPTH:
-            self._refuse(event, f"nested more than {MAX_DEPTH} deep; this is not a pattern file")
+            self._refuse(event, f"tags ('!') are not used in {word} files; write the plain value")
+        if depth > self.kind.depth:
+            self._refuse(event, f"nested more than {self.kind.depth} deep; this is not a {word} file")
         match event:
             case yaml.ScalarEvent():
                 return _scalar(event)
@@ -139,9 +139,10 @@ class _Composer:
         return Table(tuple(entries), _span(opening)[0], _span(event)[1])
 
     def _listing(self, opening: yaml.Event, depth: int) -> Listing:
+        items: list[Node] = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
-            self._node(event, depth + 1)
-        return Listing(_span(opening)[0], _span(event)[1])
+            items.append(self._node(event, depth + 1))
+        return Listing(tuple(items), _span(opening)[0], _span(event)[1])
 
     def _refuse(self, event: yaml.Event, sentence: str) -> Never:
         raise MisreadError(*_span(event), sentence)

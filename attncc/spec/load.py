@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -13,15 +12,14 @@ from pathlib import Path
 
 import yaml
 
-from attncc.errors import PatternFileError, PatternFileUnreadable, UnknownPattern
+from attncc.errors import PatternFileUnreadable, UnknownPattern
 from attncc.spec.check import check
-from attncc.spec.document import MAX_CHARACTERS, MAX_DEPTH, MAX_EVENTS
+from attncc.spec.files import opened
+from attncc.spec.kind import PATTERN
 from attncc.spec.origin import Origin
 from attncc.spec.schema import PatternSpec
-from attncc.spec.tokens import Fault
 
 SUFFIXES = (".yaml", ".yml")
-MAX_BYTES = MAX_CHARACTERS
 #: Longest key of a dictionary that is shown in full.
 MAX_KEY = 200
 DICT = "<dict>"
@@ -47,21 +45,14 @@ def shipped() -> tuple[str, ...]:
 
 def read(path: Path) -> PatternSpec:
     """The pattern in the file at `path`. Raises PatternFileUnreadable, or PatternFileError with every mistake."""
-    if path.exists() and not path.is_file():
-        raise PatternFileUnreadable(str(path), "it is not a file")
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise PatternFileUnreadable(str(path), error.strerror or "the system refuses") from error
-    return check(Origin(str(path), _text(str(path), raw)))
+    return check(opened(path, PATTERN))
 
 
 def from_dict(mapping: Mapping[str, object]) -> PatternSpec:
     """The pattern that `mapping` declares, by the schema of pattern files. Raises PatternFileUnreadable, or
     PatternFileError with every mistake, shown in the YAML that the mapping stands for."""
-    plain = _plain(mapping, 1, iter(range(MAX_EVENTS)))
-    text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, width=MAX_CHARACTERS, allow_unicode=True)
+    plain = _plain(mapping, 1, iter(range(PATTERN.events)))
+    text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, width=PATTERN.characters, allow_unicode=True)
     return check(Origin(DICT, text))
 
 
@@ -75,18 +66,6 @@ def _folder() -> Traversable:
     return resources.files("attncc.patterns")
 
 
-def _text(name: str, raw: bytes) -> str:
-    if len(raw) > MAX_BYTES:
-        raise PatternFileUnreadable(name, f"it is larger than {MAX_BYTES:,} bytes, which no pattern needs")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = raw[: error.start].decode("utf-8-sig")
-        fault = Fault(len(before), len(before) + 1, "this is not text; pattern files are UTF-8")
-        raise PatternFileError([Origin(name, before).diagnostic(fault)]) from error
-    return re.sub(r"\r\n?", "\n", text)
-
-
 class _Dumper(yaml.SafeDumper):
     """Writes a value that occurs twice out twice."""
 
@@ -96,7 +75,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _plain(value: object, depth: int, budget: Iterator[int]) -> object:
     """`value` made of Python's own tables, lists, numbers and texts only."""
-    if depth > MAX_DEPTH or next(budget, None) is None:
+    if depth > PATTERN.depth or next(budget, None) is None:
         raise PatternFileUnreadable(DICT, "it is nested too deep or holds too much; a pattern is a few short entries")
     match value:
         case Mapping():
@@ -104,7 +83,7 @@ def _plain(value: object, depth: int, budget: Iterator[int]) -> object:
         case list() | tuple():
             return [_plain(item, depth + 1, budget) for item in value]
         case str():
-            return value[: MAX_CHARACTERS + 1]
+            return value[: PATTERN.characters + 1]
         case None | bool() | float():
             return value
         case Integral():
