@@ -172,6 +172,58 @@ class ModelNotServed(AttnccError):
         super().__init__(f"the model asks its attention for {what}, which attncc does not do; {instead}")
 
 
+class BadCandidate(AttnccError):
+    """A candidate for heads is not written as one."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is no candidate; write a pattern, as a_shape, or with settings a_shape:window=512")
+
+
+class PatternNeedsInputs(AttnccError):
+    """A pattern takes what no model passes."""
+
+    def __init__(self, pattern: str, name: str) -> None:
+        super().__init__(f"pattern '{pattern}' needs the input '{name}', which models do not pass; leave it out")
+
+
+class BadShare(AttnccError):
+    """The time a plan may take is no share of that of dense attention."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__(f"the budget is {share:g}; it must be a share of dense attention's time, above 0, at most 1")
+
+
+class NothingToAssign(AttnccError):
+    """No layer of a model can be given a pattern."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no layer of the model can be given a pattern: of the first one, {reason}")
+
+
+class BudgetTooSmall(AttnccError):
+    """No plan is fast enough."""
+
+    def __init__(self, budget: float, least: float) -> None:
+        super().__init__(
+            f"no plan keeps attention within {budget:g} of its time: the fastest one takes {least:.3f}; give "
+            "--budget at least that, or cheaper candidates"
+        )
+
+
+class CalibrationUnusable(AttnccError):
+    """The text a plan is to be found on cannot be read, or is too short."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} cannot be used as calibration text: {reason}")
+
+
+class ModelUnusable(AttnccError):
+    """A folder does not hold a model that a plan can be found for."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} holds no model that a plan can be found for: {reason}")
+
+
 class UnknownPattern(AttnccError):
     """No shipped pattern and no file has this name."""
 

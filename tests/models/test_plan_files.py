@@ -14,6 +14,7 @@ from attncc.spec.origin import Origin
 HEAD = "plan: mine\n"
 USES = "uses: {near: sliding_window, best: {pattern: quest, share: pages}, same: {reuse: pages}}\n"
 EMPTY = "rules: []\n"
+EMPTY = "rules: []\n"
 RULES = "rules:\n  - {both: near}\n"
 
 
@@ -67,7 +68,8 @@ def test_a_file_without_mistakes() -> None:
         ),
         (
             HEAD
-            + "uses:\n  a: {pattern: a_shape, share: x, refresh: 4}\n  b: {pattern: quest, attend_all: true}\nrules: []\n",
+            + "uses:\n  a: {pattern: a_shape, share: x, refresh: 4}\n  b: {pattern: quest, attend_all: true}\n"
+            + EMPTY,
             [
                 "3:32: pattern 'a_shape' chooses nothing at run time, so there is no 'share'",
                 "3:44: pattern 'a_shape' chooses nothing at run time, so there is no 'refresh'",
