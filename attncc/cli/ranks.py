@@ -20,7 +20,9 @@ def describe(pattern: Pattern, shape: Shape, dtype: DType, ranks: int, partition
     found = figures(traffic, dtype)
     lines = [_line(rank, share) for rank, share in enumerate(found.shares)]
     align = ("right",) * len(HEADERS)
-    return "\n".join((_title(traffic), tabulate(lines, HEADERS, disable_numparse=True, colalign=align), *_sums(traffic, found)))
+    return "\n".join(
+        (_title(traffic), tabulate(lines, HEADERS, disable_numparse=True, colalign=align), *_sums(traffic, found))
+    )
 
 
 def _title(traffic: Traffic) -> str:

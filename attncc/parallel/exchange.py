@@ -79,7 +79,11 @@ class Peers:
     def swap(self, to: int, sent: Tensor | None, source: int, room: Tensor | None) -> Swap:
         """Sends `sent`, contiguous, to one rank while `room` is filled by another; None is not sent."""
         wanted = [(dist.isend, sent, to), (dist.irecv, room, source)]
-        ops = [dist.P2POp(op, tensor, group=self.group, group_peer=peer) for op, tensor, peer in wanted if tensor is not None]
+        ops = [
+            dist.P2POp(op, tensor, group=self.group, group_peer=peer)
+            for op, tensor, peer in wanted
+            if tensor is not None
+        ]
         return Swap(dist.batch_isend_irecv(ops) if ops else (), sent, room)
 
     def arriving(self, own: Held, at_once: bool) -> Iterator[Held]:

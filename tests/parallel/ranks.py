@@ -44,9 +44,7 @@ def run(folder: Path) -> None:
 
 def found(folder: Path, case: Case) -> list[Found]:
     """What the ranks of a case have found, in their order."""
-    return [
-        Found(*torch.load(folder / f"{case.name}.{rank}", weights_only=True)) for rank in range(case.ranks)
-    ]
+    return [Found(*torch.load(folder / f"{case.name}.{rank}", weights_only=True)) for rank in range(case.ranks)]
 
 
 def _rank(rank: int, folder: Path) -> None:
@@ -80,7 +78,9 @@ def _found(case: Case, rank: int, group: dist.ProcessGroup) -> tuple[object, ...
 
 def _kernels(compiled: bool) -> AbstractContextManager[object]:
     """Where nothing is compiled, PyTorch's own operators compute what a kernel would."""
-    return nullcontext() if compiled else patch.object(Attend, "_found", lambda self, *call: partial(_plain, self.pattern))
+    return (
+        nullcontext() if compiled else patch.object(Attend, "_found", lambda self, *call: partial(_plain, self.pattern))
+    )
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-import attncc
 from attncc import giving
 from attncc.check import DTYPE_NAMES
 from attncc.errors import NoProcessGroup, WrongShare

@@ -71,7 +71,9 @@ class Request:
     "--image", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the tiles into this PNG or SVG."
 )
 @click.option(
-    "--ranks", type=click.IntRange(min=1), help="Show what so many ranks, each with a share of the sequence, send and compute."
+    "--ranks",
+    type=click.IntRange(min=1),
+    help="Show what so many ranks, each with a share of the sequence, send and compute.",
 )
 @click.option(
     "--partition", type=click.Choice(PARTITIONS), default="zigzag", show_default=True, help="Which shares ranks have."
@@ -112,7 +114,9 @@ def command(
 
 def _square(shape: Shape) -> Shape:
     if shape.q_len != shape.kv_len:
-        raise click.BadParameter("with --ranks, TQ and TK are the same: each rank has a share of both", param_hint="'--shape'")
+        raise click.BadParameter(
+            "with --ranks, TQ and TK are the same: each rank has a share of both", param_hint="'--shape'"
+        )
     return shape
 
 
