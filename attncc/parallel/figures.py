@@ -13,7 +13,7 @@ from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import BYTES, DType, Shape
 from attncc.ir.tile import Tiling
 from attncc.parallel.traffic import Traffic
-from attncc.passes.rectangle import Rectangle, cut, sized
+from attncc.passes.rectangle import cut, padding, sized
 
 #: Rows of the tiles that work is counted in.
 ROWS = 64
@@ -73,27 +73,28 @@ def _share(traffic: Traffic, rank: int, per_head: int) -> Share:
         positions=layout.held(rank),
         rectangles=len(calls) if traffic.split else every,
         of_rectangles=every,
-        pairs=sum(_pairs(pattern, shape, rectangle) for pattern, rectangle in calls),
+        pairs=sum(_pairs(pattern, shape, *lengths) for pattern, lengths in calls),
         bytes_sent=(2 * keys * shape.kv_heads + queries * shape.q_heads) * per_head,
     )
 
 
-def _calls(traffic: Traffic, rank: int) -> Iterator[tuple[Pattern, Rectangle]]:
-    """What the rank calls kernels for."""
+def _calls(traffic: Traffic, rank: int) -> Iterator[tuple[Pattern, tuple[int, int]]]:
+    """What the rank calls kernels for: patterns, each with its q_len and kv_len."""
     if traffic.split:
         for job in traffic.jobs(rank):
-            yield cut(traffic.pattern, job.rectangle, traffic.shape), job.rectangle
+            rows, keys = len(job.rectangle.rows), len(job.rectangle.keys)
+            pattern = cut(traffic.pattern, job.rectangle, traffic.shape)
+            yield pattern, (rows, keys + padding(traffic.pattern, job.rectangle))
     else:
         for chunk in traffic.layout.owned(rank):
-            yield sized(traffic.pattern, traffic.shape), Rectangle(chunk, range(chunk.stop))
+            yield sized(traffic.pattern, traffic.shape), (len(chunk), chunk.stop)
 
 
-def _pairs(pattern: Pattern, shape: Shape, rectangle: Rectangle) -> int:
-    q_len, kv_len = len(rectangle.rows), len(rectangle.keys)
+def _pairs(pattern: Pattern, shape: Shape, q_len: int, kv_len: int) -> int:
     call = Shape(shape.batch, shape.q_heads, shape.kv_heads, q_len, kv_len, shape.head_dim)
     visited = counts(passes.run(pattern, Tiling(ROWS, 1)), call).keys
     first = kv_len - q_len
     starts = np.arange(first // ROWS, (kv_len - 1) // ROWS + 1) * ROWS
     rows = np.minimum(starts + ROWS, kv_len) - np.maximum(starts, first)
     alike = shape.batch * shape.q_heads // (visited.shape[0] * visited.shape[1])
-    return int((visited * rows).sum()) * alike
+    return alike * int((visited * rows).sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias, cast, get_args, overload
 
 import torch
@@ -102,7 +102,7 @@ def attention(
     peers = Peers(_traffic(chosen, query, shape, length, partition, group), dist.get_rank(group), group)
     _check_inputs(chosen, query, key, peers.traffic.shape, inputs)
     call = _call(peers, form, check.scale_of(scale, query), inputs)
-    out, lse = cast(State, _Attend.apply(call, query, key, value))
+    out, lse = _attend(call, query, key, value)
     return (out, lse) if return_lse else out
 
 
@@ -133,11 +133,9 @@ def _shares(query: Tensor, group: dist.ProcessGroup | None) -> dict[int, int]:
 
 def _check_inputs(pattern: Pattern, query: Tensor, key: Tensor, shape: Shape, inputs: Mapping[str, Tensor]) -> None:
     """Inputs are those of the whole sequence."""
-    whole = [
-        tensor.new_empty(1).expand(shape.batch, heads, shape.kv_len, shape.head_dim)
-        for tensor, heads in ((query, shape.q_heads), (key, shape.kv_heads))
-    ]
-    check_inputs(pattern.bound, *whole, inputs)
+    queries = query.new_empty(1).expand(shape.batch, shape.q_heads, shape.q_len, shape.head_dim)
+    keys = key.new_empty(1).expand(shape.batch, shape.kv_heads, shape.kv_len, shape.head_dim)
+    check_inputs(pattern.bound, queries, keys, inputs)
 
 
 def _call(peers: Peers, form: Form, scale: float, inputs: Mapping[str, Tensor]) -> Merged | Whole:
@@ -171,6 +169,10 @@ class _Attend(torch.autograd.Function):
         query, key, value, out, lse = ctx.saved_tensors
         outward = torch.zeros_like(query) if grad_out is None else grad_out
         return None, *ctx.derive(query, _own(ctx.peers, key, value), (out, lse), outward, grad_lse)
+
+
+#: `apply` has no types of its own.
+_attend = cast(Callable[[Merged | Whole, Tensor, Tensor, Tensor], State], _Attend.apply)
 
 
 def _own(peers: Peers, key: Tensor, value: Tensor) -> Held:

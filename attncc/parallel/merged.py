@@ -83,7 +83,7 @@ class Merged:
         belongs."""
         begun = query.new_full(query.shape[:3], -torch.inf, dtype=torch.float64)
         for name, value in self.peers.traffic.pattern.combine.options:
-            assert name == "logit" and isinstance(value, str), "of the rules that can be merged one has an option"
+            assert isinstance(value, str), f"of the rules that can be merged one has an option, an input, not {name}"
             begun = self.inputs[value].double()[:, None].expand(begun.shape).contiguous()
         return begun
 

@@ -47,8 +47,8 @@ class Part:
     def derive(
         self, query: Tensor, key: Tensor, value: Tensor, grad_out: Tensor, lse: Tensor, inner: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of query, key and value, float32, of what the rectangle adds; lse and `inner` (see `plain.backward`)
-        are those of the attention over all keys."""
+        """Gradients of query, key and value, float32, of what the rectangle adds; lse and `inner` (that of
+        `plain.backward`) are those of the attention over all keys."""
         keys, values = self._padded(key.float()), self._padded(value.float())
         call = (query.float(), keys, values, lse - self._farther(lse), self.scale, self._given(keys) or NOTHING, inner)
         grad_query, grad_key, grad_value = plain.backward(self.pattern, grad_out, None, *call)

@@ -71,10 +71,17 @@ class Whole:
         grad_query = torch.empty_like(query)
         grads = keys.new_zeros(2, *keys.shape, dtype=torch.float32)
         for one in chunks:
-            outward = (grad_out[:, :, one.here], None if grad_lse is None else grad_lse[:, :, one.here])
-            sides = (side[:, :, : one.stop].float() for side in (keys, values))
-            call = (query[:, :, one.here].float(), *sides, state[1][:, :, one.here], self.scale, one.given)
-            found = plain.backward(self.pattern, *outward, *call)
+            found = plain.backward(
+                self.pattern,
+                grad_out[:, :, one.here],
+                None if grad_lse is None else grad_lse[:, :, one.here],
+                query[:, :, one.here].float(),
+                keys[:, :, : one.stop].float(),
+                values[:, :, : one.stop].float(),
+                state[1][:, :, one.here],
+                self.scale,
+                one.given,
+            )
             grad_query[:, :, one.here] = found[0].to(query.dtype)
             grads[0][:, :, : one.stop] += found[1]
             grads[1][:, :, : one.stop] += found[2]

@@ -17,6 +17,8 @@ EVERY_OTHER = {"pattern": "every_other", "mask": "kv <= q and (kv_len - kv) % 2 
 TILTED = {"pattern": "tilted", "mask": "kv <= q", "score": {"softcap": 3.0, "alibi": True, "scale": 0.5}}
 FRESH: Mapping[str, Mapping[str, object]] = {"every_other": EVERY_OTHER, "tilted": TILTED}
 
+EVEN, RAGGED, LONG = Shape(1, 4, 2, 64, 64, 16), Shape(2, 4, 2, 61, 61, 16), Shape(1, 2, 1, 517, 517, 16)
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -29,7 +31,7 @@ class Case:
     partition: Partition
     params: Mapping[str, int] = field(default_factory=dict)
     dtype: torch.dtype = torch.float32
-    shape: Shape = Shape(1, 4, 2, 64, 64, 16)
+    shape: Shape = EVEN
     told: bool = False
     compiled: bool = False
 
@@ -68,9 +70,6 @@ class Case:
         rows = torch.linspace(-1, 1, one.batch * one.q_heads * one.q_len).view(one.batch, one.q_heads, one.q_len)
         return rows.unsqueeze(-1) * torch.linspace(0.5, 1.5, one.head_dim), rows.flip(2)
 
-
-RAGGED = Shape(2, 4, 2, 61, 61, 16)
-LONG = Shape(1, 2, 1, 517, 517, 16)
 
 CASES = (
     Case("causal", 4, "ring", "zigzag", shape=RAGGED),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, multiprocessing
 from torch import distributed as dist
 
-from attncc.calls import Attend, _plain
+from attncc.calls import Attend
 from attncc.errors import AttnccError
 from attncc.parallel import attention, partition
 from attncc.parallel.exchange import Peers, Swap
@@ -78,9 +78,11 @@ def _found(case: Case, rank: int, group: dist.ProcessGroup) -> tuple[object, ...
 
 def _kernels(compiled: bool) -> AbstractContextManager[object]:
     """Where nothing is compiled, PyTorch's own operators compute what a kernel would."""
-    return (
-        nullcontext() if compiled else patch.object(Attend, "_found", lambda self, *call: partial(_plain, self.pattern))
-    )
+
+    def plainly(self: Attend, *call: object) -> Serve:
+        return partial(plain.forward, self.pattern)
+
+    return nullcontext() if compiled else patch.object(Attend, "_found", plainly)
 
 
 @contextmanager

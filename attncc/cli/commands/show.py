@@ -73,7 +73,7 @@ class Request:
 @click.option(
     "--ranks",
     type=click.IntRange(min=1),
-    help="Show what so many ranks, each with a share of the sequence, send and compute.",
+    help="What so many ranks compute and send, each with a share of the sequence.",
 )
 @click.option(
     "--partition", type=click.Choice(PARTITIONS), default="zigzag", show_default=True, help="Which shares ranks have."
