@@ -97,4 +97,5 @@ def _pairs(pattern: Pattern, shape: Shape, q_len: int, kv_len: int) -> int:
     starts = np.arange(first // ROWS, (kv_len - 1) // ROWS + 1) * ROWS
     rows = np.minimum(starts + ROWS, kv_len) - np.maximum(starts, first)
     alike = shape.batch * shape.q_heads // (visited.shape[0] * visited.shape[1])
-    return alike * int((visited * rows).sum())
+    pairs: int = alike * int((visited * rows).sum())
+    return pairs

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, multiprocessing
 from torch import distributed as dist
 
-from attncc.calls import Attend
+from attncc.calls import Attend, Serve
 from attncc.errors import AttnccError
 from attncc.parallel import attention, partition
 from attncc.parallel.exchange import Peers, Swap
+from attncc.ref import plain
 from tests.parallel.cases import CASES, Case
 
 #: The largest group; smaller ones are made of its first ranks.
