@@ -60,10 +60,10 @@ def serve(pattern: attncc.Pattern) -> None:
         num_key_value_heads=KV_HEADS,
     )
     model = attncc.models.apply(LlamaForCausalLM(config), pattern)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     text = (torch.arange(LENGTH) % 13)[None]
     losses = []
-    for _ in range(8):
+    for _ in range(10):
         loss = model(input_ids=text, labels=text).loss
         optimizer.zero_grad()
         loss.backward()
