@@ -558,6 +558,44 @@ class StatesDisagree(AttnccError):
         )
 
 
+class UnknownWord(AttnccError):
+    """An argument that takes one of a few words is given another."""
+
+    def __init__(self, argument: str, word: object, known: Sequence[str]) -> None:
+        super().__init__(f"{argument} is {word!r}; {nearest(str(word), known)}")
+
+
+class SequenceTooShort(AttnccError):
+    """A sequence has fewer positions than it is to have chunks."""
+
+    def __init__(self, length: int, chunks: int) -> None:
+        super().__init__(f"a sequence of {length} positions cannot be shared out in {chunks} chunks; use fewer ranks")
+
+
+class WrongShare(AttnccError):
+    """A rank's tensors hold another number of positions than the partition gives it."""
+
+    def __init__(self, rank: int, found: int, wanted: int, length: int, ranks: int, partition: str) -> None:
+        super().__init__(
+            f"rank {rank} has {found} positions; of {length} on {ranks} ranks ({partition}) it must have {wanted}: "
+            "share tensors out with attncc.parallel.partition"
+        )
+
+
+class NotParallel(AttnccError):
+    """A pattern that cannot be computed on several ranks in the way asked for."""
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        super().__init__(f"pattern '{pattern}' cannot be computed on several ranks in this way: {reason}")
+
+
+class NoProcessGroup(AttnccError):
+    """Ranks are to work together and nobody has introduced them."""
+
+    def __init__(self) -> None:
+        super().__init__("torch.distributed has no process group; call torch.distributed.init_process_group first")
+
+
 class NoCompiler(AttnccError):
     """There is no C compiler, so kernels for the CPU cannot be built."""
 

@@ -48,11 +48,15 @@ def backward(
     lse: Tensor,
     scale: float,
     given: Given = NOTHING,
+    inner: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of query, key and value, like them, from those of out and lse (None: zero); float32 inside.
 
     Sets are taken as given: no gradient goes through a choice. With weights P = exp(S - lse) of a softmax: dV = P^T dO,
     dP = dO V^T, dS = P (dP - rowsum(P dP) + dlse). Other rules of combination are derived by autograd.
+
+    Where `key` holds some of the keys only, and lse is that of all, `inner` says what rowsum(P dP) - dlse is for all of
+    them, [batch, q_heads, q_len]; it equals rowsum(out dO) - dlse.
     """
     kv_heads = key.shape[1]
     grad_query = torch.empty_like(query)
@@ -66,7 +70,8 @@ def backward(
             None if grad_lse is None else by_head(grad_lse[:, :, here], kv_heads),
         )
         if pattern.combine == SOFTMAX:
-            found = _of_softmax(pattern, rows, parts, grads, by_head(lse[:, :, here], kv_heads), scale)
+            known = None if inner is None else by_head(inner[:, :, here], kv_heads)
+            found = _of_softmax(pattern, rows, parts, grads, by_head(lse[:, :, here], kv_heads), scale, known)
         else:
             found = _by_autograd(pattern, rows, parts, grads, scale, given)
         grad_query[:, :, here] = found[0].flatten(1, 2).to(query.dtype)
@@ -88,15 +93,17 @@ def _attend(pattern: Pattern, rows: Rows, leaves: Leaves, scale: float, given: G
     return weight.view(score.shape) @ values, lse.view(score.shape[:-1])
 
 
-def _of_softmax(pattern: Pattern, rows: Rows, leaves: Leaves, grads: Grads, lse: Tensor, scale: float) -> Leaves:
+def _of_softmax(
+    pattern: Pattern, rows: Rows, leaves: Leaves, grads: Grads, lse: Tensor, scale: float, inner: Tensor | None
+) -> Leaves:
     (queries, keys, values), (grad, grad_lse) = leaves, grads
     score, slope = scores(pattern, rows, queries, keys, scale)
     weight = weights(score, lse)
     grad_weight = grad @ values.transpose(-1, -2)
-    inner = (weight * grad_weight).sum(-1, keepdim=True)
-    if grad_lse is not None:
-        inner = inner - grad_lse.unsqueeze(-1)
-    grad_dot = weight * (grad_weight - inner) * slope
+    if inner is None:
+        inner = (weight * grad_weight).sum(-1)
+        inner = inner if grad_lse is None else inner - grad_lse
+    grad_dot = weight * (grad_weight - inner.unsqueeze(-1)) * slope
     return grad_dot @ keys, grad_dot.transpose(-1, -2) @ queries, weight.transpose(-1, -2) @ grad
 
 

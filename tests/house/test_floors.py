@@ -19,7 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"compiler"}),
     frozenset({"public"}),
     frozenset({"autotune"}),
-    frozenset({"export", "models", "nn", "report"}),
+    frozenset({"export", "models", "nn", "parallel", "report"}),
     frozenset({"cli"}),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

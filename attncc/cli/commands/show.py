@@ -20,6 +20,7 @@ from attncc.cli.options import (
     target_or_host,
 )
 from attncc.cli.plan import describe
+from attncc.cli.ranks import describe as on_ranks
 from attncc.codegen import gluon
 from attncc.codegen.gluon.segments import unlowered
 from attncc.codegen.kernel import KernelSource
@@ -28,6 +29,7 @@ from attncc.errors import NotCompilable
 from attncc.ir.expr import given
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands, Shape
+from attncc.parallel.layout import PARTITIONS, Partition
 from attncc.report import picture
 from attncc.report.picture import Picture
 from attncc.spec import load, lower
@@ -72,6 +74,14 @@ class Request:
 @click.option(
     "--image", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the tiles into this PNG or SVG."
 )
+@click.option(
+    "--ranks",
+    type=click.IntRange(min=1),
+    help="What so many ranks compute and send, each with a share of the sequence.",
+)
+@click.option(
+    "--partition", type=click.Choice(PARTITIONS), default="zigzag", show_default=True, help="Which shares ranks have."
+)
 @dtype_option
 @settings_option
 @target_option
@@ -81,6 +91,8 @@ def command(
     shape: Shape,
     head: int,
     image: Path | None,
+    ranks: int | None,
+    partition: Partition,
     dtype: DType,
     overrides: tuple[tuple[str, int], ...],
     target: str | None,
@@ -89,6 +101,9 @@ def command(
     spec = load.find(name)
     if stage == "spec":
         click.echo(spec.origin.text, nl=False)
+        return
+    if ranks is not None:
+        click.echo(on_ranks(lower.lower(spec, dict(overrides)), _square(shape), dtype, ranks, partition))
         return
     request = Request(lower.lower(spec, dict(overrides)), shape, dtype, target, head)
     if image is not None and image.suffix.lower() not in IMAGES:
@@ -99,6 +114,14 @@ def command(
 
         save_tiles(_draw(request, FRAME), image)
     click.echo(STAGES[stage](request).rstrip("\n"))
+
+
+def _square(shape: Shape) -> Shape:
+    if shape.q_len != shape.kv_len:
+        raise click.BadParameter(
+            "with --ranks, TQ and TK are the same: each rank has a share of both", param_hint="'--shape'"
+        )
+    return shape
 
 
 def _tiles(request: Request) -> str:
