@@ -10,7 +10,7 @@ from typing import Final
 
 from attncc import compiler
 from attncc.autotune.budget import Budget, Spending
-from attncc.autotune.decide import decide
+from attncc.autotune.decide import Choice, choose
 from attncc.autotune.forecast import Forecast, learned
 from attncc.autotune.gpus import figures
 from attncc.autotune.inspecting import Inspector, Inspectors, processes
@@ -89,7 +89,7 @@ class _Prediction:
             self._try(wanted[:afforded], space.default())
             if afforded < len(wanted):
                 break
-        entry = self._keep(decide(self.modelled, space))
+        entry = self._keep(choose(self.modelled, space))
         self.progress.finished(entry)
         tried = self.spending.trials
         ending: Ending = "budget" if self.spending.affordable() <= 0 and tried < len(ranked) else "searched"
@@ -141,12 +141,13 @@ class _Prediction:
         words = f"does not fit: {kib:.0f} KiB of shared memory, {used.registers} registers a thread"
         return Failure("refused", words)
 
-    def _keep(self, chosen: Trial) -> LibraryEntry:
+    def _keep(self, choice: Choice) -> LibraryEntry:
         kept = self.library.decision(self.job.key())
         if kept is not None and kept.kind == "measured":
             return kept
-        entry = self.job.decision(chosen, "predicted", len(self.modelled), self.library.session)
+        entry = self.job.decision(choice.kept, "predicted", len(self.modelled), self.library.session)
         model = (("figures", self.figures_of), ("model", self.forecast.level))
-        entry = replace(entry, made_with=(*entry.made_with, *model))
+        ties = tuple(trial.schedule for trial in choice.ties)
+        entry = replace(entry, ties=ties, made_with=(*entry.made_with, *model))
         self.library.put(entry)
         return entry

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from attncc.autotune.attempts import Attempts
 from attncc.autotune.decide import choose, finalists
 from attncc.autotune.strategies import NOTHING, Prior, Search, Strategy
+from attncc.autotune.watched import Watched
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import LibraryEntry, Timing, Trial
 
@@ -103,11 +104,12 @@ class Session:
         choice = choose(trials, made.space)
         entry = made.job.decision(choice.kept, "measured", len(made.known), made.records.session)
         ties = tuple(trial.schedule for trial in choice.ties)
-        entry = replace(entry, ties=ties, made_with=(*entry.made_with, *self._origin(choice.kept.schedule)))
+        entry = replace(entry, ties=ties, made_with=(*entry.made_with, *self._beside(choice.kept.schedule)))
         made.records.decide(entry)
         return entry
 
-    def _origin(self, schedule: Schedule) -> tuple[tuple[str, str], ...]:
-        """Where the schedule was known from before it was tried, if it was."""
-        origin = self._prior.origins.get(schedule)
-        return () if origin is None else (("known from", origin),)
+    def _beside(self, schedule: Schedule) -> tuple[tuple[str, str], ...]:
+        """Where the schedule was known from before it was tried, if it was, and how the hardware behaved."""
+        origin, sampler = self._prior.origins.get(schedule), self.attempts.sampler
+        known = () if origin is None else (("known from", origin),)
+        return known + (sampler.told() if isinstance(sampler, Watched) else ())

@@ -18,6 +18,7 @@ from attncc.autotune.records import Records
 from attncc.autotune.sampler import PREPARE_SECONDS, IsolatedSampler, Sampler
 from attncc.autotune.session import Session, TuneResult
 from attncc.autotune.strategies import NOTHING, Prior
+from attncc.autotune.watched import watched
 from attncc.device import DeviceModel
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Shape
@@ -56,7 +57,7 @@ def tune(
     settings.cache_dir()
     job = Job(pattern, operands, shape, device, writer or writer_for(device), policy)
     with ExitStack() as stack:
-        timed = sampler or isolated_sampler(job, stack)
+        timed = sampler or watched(isolated_sampler(job, stack), device)
         session = opened(job, timed, library, progress or Silent(), Spending(budget), strategy, seed)
         result = session.run(propose, prior)
     compiler.forget()

@@ -21,6 +21,7 @@ from attncc.autotune.session import TuneResult
 from attncc.autotune.several import Task, tune_all
 from attncc.autotune.strategies import Prior
 from attncc.autotune.tuner import isolated_sampler, opened, tune
+from attncc.autotune.watched import watched
 from attncc.cli.bar import TuningBar
 from attncc.cli.present import present
 from attncc.device import DeviceModel, named
@@ -153,7 +154,7 @@ class Tuning:
             for call in self.calls:
                 job = Job(call.pattern, call.operands, call.shape, device, writer_for(device), self.search.policy)
                 sampler = isolated_sampler(job, stack)
-                session = opened(job, sampler, library, bar, spending, strategy)
+                session = opened(job, watched(sampler, device), library, bar, spending, strategy)
                 tasks.append(Task(session, strategies.named(strategy), self.search.prior(job, library), sampler.rest))
             try:
                 outcomes = tune_all(tasks)
