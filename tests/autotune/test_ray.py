@@ -63,7 +63,9 @@ def environment() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def cluster(environment: None) -> Iterator[Cluster]:
     """A cluster of one node on this machine, and this process connected to it."""
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, "_system_config": HEALTH})
+    found = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, "_system_config": HEALTH}
+    )
     try:
         ray.init(address=found.address, log_to_driver=False)
         yield found
