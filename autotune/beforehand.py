@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from math import inf
 from typing import Final
 
 from attncc.autotune.effort import Effort
 from attncc.autotune.forecast import Forecast, Observed, learned
 from attncc.autotune.gpus import figures
 from attncc.autotune.job import Job
+from attncc.autotune.legality import doubtful
 from attncc.autotune.observing import observed
 from attncc.autotune.strategies import Prior
 from attncc.errors import NoModel
@@ -38,7 +40,8 @@ def prior(job: Job, library: KernelLibrary, effort: Effort | None = None) -> Pri
 
 
 def foreseen(job: Job, known: Sequence[Observed]) -> Callable[[Schedule], float] | None:
-    """Predicts microseconds, learned from `known` at the first question; None for a GPU without figures."""
+    """Predicts microseconds, learned from `known` at the first question; infinite for what would probably spill. None
+    for a GPU without figures."""
     if job.device.kind != "cpu":
         try:
             figures(job.device)
@@ -49,7 +52,11 @@ def foreseen(job: Job, known: Sequence[Observed]) -> Callable[[Schedule], float]
     def forecast() -> Forecast:
         return learned(job, known)
 
-    return lambda schedule: forecast().micros(schedule)
+    def micros(schedule: Schedule) -> float:
+        spills = doubtful(forecast().plan(schedule), job.operands, schedule, job.device.arch)
+        return inf if spills else forecast().micros(schedule)
+
+    return micros
 
 
 def starts(job: Job, library: KernelLibrary, most: int = MOST_STARTS) -> dict[Schedule, str]:

@@ -15,7 +15,7 @@ from attncc.autotune.forecast import Forecast, learned
 from attncc.autotune.gpus import figures
 from attncc.autotune.inspecting import Inspector, Inspectors, processes
 from attncc.autotune.job import Job, writer_for
-from attncc.autotune.legality import SPILL_BYTES, doomed
+from attncc.autotune.legality import SPILL_BYTES, doomed, doubtful
 from attncc.autotune.observing import observed
 from attncc.autotune.occupancy import occupancy
 from attncc.autotune.progress import Progress, Silent
@@ -25,6 +25,7 @@ from attncc.device import DeviceModel
 from attncc.errors import DefaultScheduleFailed
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Schedule, SearchSpace, Shape
+from attncc.ir.tile import TilePlan
 from attncc.library.entry import Failure, LibraryEntry, Timing, Trial
 from attncc.library.store import KernelLibrary
 
@@ -96,14 +97,15 @@ class _Prediction:
         return TuneResult(entry, tuple(self.modelled), tried, self.spending.seconds, ending)
 
     def _ranked(self, space: SearchSpace) -> list[Schedule]:
-        """The default, then all others that are not doomed, by what the model says before they are compiled."""
-        default, arch = space.default(), self.job.device.arch
-        others = [
-            schedule
-            for schedule in space.schedules()
-            if schedule != default and doomed(self.forecast.plan(schedule), self.job.operands, schedule, arch) is None
-        ]
-        return [default, *sorted(others, key=self.forecast.micros)]
+        """The default, then all others that are not doomed, by what the model says before they are compiled; the
+        doubtful last."""
+        default = space.default()
+
+        def judged(schedule: Schedule) -> tuple[TilePlan, Operands, Schedule, str]:
+            return self.forecast.plan(schedule), self.job.operands, schedule, self.job.device.arch
+
+        others = [s for s in space.schedules() if s != default and doomed(*judged(s)) is None]
+        return [default, *sorted(others, key=lambda s: (doubtful(*judged(s)), self.forecast.micros(s)))]
 
     def _may_win(self, schedule: Schedule) -> bool:
         """Whether its lower bound is below the best so far."""
