@@ -62,7 +62,7 @@ def kernel(
 def built_in(pattern: Pattern, operands: Operands, phase: Phase, device: DeviceModel) -> Schedule:
     """The schedule of untuned calls: the default of the space, or where its tiles have no closed form (`note` of the
     plan), the one most like it whose tiles do."""
-    space, _ = _environment(operands, phase, device, pattern.grain())
+    space = space_of(pattern, operands, phase, device)
     default, tiling = space.default(), backend_of(device).tiling
     if not passes.run(pattern, tiling(phase, default)).note:
         return default
@@ -78,11 +78,9 @@ def built_in(pattern: Pattern, operands: Operands, phase: Phase, device: DeviceM
 def key(pattern: Pattern, operands: Operands, shape: Shape, device: DeviceModel) -> KernelKey:
     """The name under which the library keeps the schedule of calls like `shape`."""
     phase = backend_of(device).phase(shape, pattern.grain())
-    space, toolchain = _environment(operands, phase, device, pattern.grain())
-    name = BACKEND[device.kind]
-    return key_for(
-        pattern, operands, shape, phase, device, backend=name, space=space_digest(space), toolchain=toolchain
-    )
+    space = space_digest(space_of(pattern, operands, phase, device))
+    name, toolchain = BACKEND[device.kind], _toolchain(device)
+    return key_for(pattern, operands, shape, phase, device, backend=name, space=space, toolchain=toolchain)
 
 
 def forget() -> None:
@@ -143,13 +141,17 @@ def _locked(lock: Path, wanted: KernelKey, pattern: Pattern, operands: Operands,
 
 def space_of(pattern: Pattern, operands: Operands, phase: Phase, device: DeviceModel) -> SearchSpace:
     """The schedules of such calls."""
-    return _environment(operands, phase, device, pattern.grain())[0]
+    return _space(operands, phase, device, pattern.grain())
 
 
 @cache
-def _environment(operands: Operands, phase: Phase, device: DeviceModel, grain: int | None) -> tuple[SearchSpace, str]:
-    backend = backend_of(device)
-    return backend.space(operands, phase, device, grain), backend.toolchain(device)
+def _space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | None) -> SearchSpace:
+    return backend_of(device).space(operands, phase, device, grain)
+
+
+@cache
+def _toolchain(device: DeviceModel) -> str:
+    return backend_of(device).toolchain(device)
 
 
 @cache

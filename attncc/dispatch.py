@@ -39,8 +39,9 @@ class Operator:
         self._default = attend(lower(spec))
         self._others: dict[tuple[int, ...], Attend] = {}
         self._define(library, name)
-        self.overload: torch._ops.OpOverload = getattr(torch.ops.attncc, name).default
-        self.backward_overload: torch._ops.OpOverload = getattr(torch.ops.attncc, f"{name}_backward").default
+        ops = getattr(torch.ops, library.ns)
+        self.overload: torch._ops.OpOverload = getattr(ops, name).default
+        self.backward_overload: torch._ops.OpOverload = getattr(ops, f"{name}_backward").default
         # What the overload itself calls, a Python frame nearer.
         self._below = cast(Callable[..., State], self.overload._op)
 
@@ -122,8 +123,8 @@ class Operator:
             library.impl(backward, self.backward, device)
         library.impl(name, self.forward_autograd, "Autograd")
         library.impl(backward, self.backward_autograd, "Autograd")
-        torch.library.register_fake(f"attncc::{name}", self.forward_fake, lib=library)
-        torch.library.register_fake(f"attncc::{backward}", self.backward_fake, lib=library)
+        torch.library.register_fake(f"{library.ns}::{name}", self.forward_fake, lib=library)
+        torch.library.register_fake(f"{library.ns}::{backward}", self.backward_fake, lib=library)
 
 
 def narrowed(*tensors: Tensor) -> list[Tensor]:

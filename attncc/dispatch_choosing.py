@@ -33,8 +33,9 @@ class ChoosingOperator:
     def __init__(self, spec: PatternSpec, library: torch.library.Library, name: str) -> None:
         self.kept = GivenOperator(spec, library, name)
         self._define(library, name)
-        self.overload: torch._ops.OpOverload = getattr(torch.ops.attncc, name).default
-        self.backward_overload: torch._ops.OpOverload = getattr(torch.ops.attncc, f"{name}_backward").default
+        ops = getattr(torch.ops, library.ns)
+        self.overload: torch._ops.OpOverload = getattr(ops, name).default
+        self.backward_overload: torch._ops.OpOverload = getattr(ops, f"{name}_backward").default
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, *params: int, scale: float | None = None, **inputs: Tensor
@@ -111,8 +112,8 @@ class ChoosingOperator:
             library.impl(f"{name}_backward", self.backward, device)
         library.impl(name, self.forward_autograd, "Autograd")
         library.impl(f"{name}_backward", self.backward_autograd, "Autograd")
-        torch.library.register_fake(f"attncc::{name}", self.forward_fake, lib=library)
-        torch.library.register_fake(f"attncc::{name}_backward", self.backward_fake, lib=library)
+        torch.library.register_fake(f"{library.ns}::{name}", self.forward_fake, lib=library)
+        torch.library.register_fake(f"{library.ns}::{name}_backward", self.backward_fake, lib=library)
 
 
 class _Saved(FunctionCtx):

@@ -42,7 +42,7 @@ class GivenOperator:
         self.inputs = tuple(one.name for one in self._default.pattern.inputs)
         self.sets = tuple(self._default.pattern.geometry())
         self._define(library, name)
-        ops = torch.ops.attncc
+        ops = getattr(torch.ops, library.ns)
         self.select_overload: torch._ops.OpOverload = getattr(ops, f"{name}_select").default
         self.overload: torch._ops.OpOverload = getattr(ops, f"{name}_given").default
         self.backward_overload: torch._ops.OpOverload = getattr(ops, f"{name}_given_backward").default
@@ -191,9 +191,9 @@ class GivenOperator:
             library.impl(f"{name}_given_backward", self.backward, device)
         library.impl(f"{name}_given", self.forward_autograd, "Autograd")
         library.impl(f"{name}_given_backward", self.backward_autograd, "Autograd")
-        torch.library.register_fake(f"attncc::{name}_select", self.select_fake, lib=library)
-        torch.library.register_fake(f"attncc::{name}_given", self.forward_fake, lib=library)
-        torch.library.register_fake(f"attncc::{name}_given_backward", self.backward_fake, lib=library)
+        torch.library.register_fake(f"{library.ns}::{name}_select", self.select_fake, lib=library)
+        torch.library.register_fake(f"{library.ns}::{name}_given", self.forward_fake, lib=library)
+        torch.library.register_fake(f"{library.ns}::{name}_given_backward", self.backward_fake, lib=library)
 
 
 def flattened(lists: Sequence[RowLists]) -> list[Tensor]:

@@ -481,6 +481,48 @@ class NotCompilable(AttnccError):
         super().__init__(f"the kernel of '{pattern}' does not compile for {arch}: {reason}")
 
 
+class NotInPackage(AttnccError):
+    """An exported package has no kernel for a call."""
+
+    def __init__(self, pattern: str, wanted: str, arch: str, known: Sequence[str]) -> None:
+        there = f"it has kernels for {', '.join(known)}" if known else "it has none for this kind of device"
+        super().__init__(
+            f"this package has no kernel of '{pattern}' for {wanted} on {arch}: {there}; export it with what is missing"
+        )
+
+
+class OutNotEmpty(AttnccError):
+    """An export would be mixed with files that are there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is not an empty directory; name one that is empty or does not exist yet")
+
+
+class BadPackageName(AttnccError):
+    """A name that Python could not import, or that means something else."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"'{name}' cannot be the name of a package: {reason}; use small letters, digits and '_', a letter first"
+        )
+
+
+class NotExportable(AttnccError):
+    """A pattern that an export cannot hold."""
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        super().__init__(f"'{pattern}' cannot be exported: {reason}")
+
+
+class AheadFailed(AttnccError):
+    """AOTInductor did not compile a module."""
+
+    exit_status = 1
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"AOTInductor could not compile a module: {words}")
+
+
 class NoModel(AttnccError):
     """Schedules cannot be ranked for hardware whose figures are not known."""
 

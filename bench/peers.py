@@ -15,7 +15,7 @@ import attncc
 from attncc.ir.expr import names
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Shape
-from attncc.ref import dense
+from attncc.ref.evaluate import keep
 from bench import flex
 
 Call: TypeAlias = Callable[[], Tensor]
@@ -61,7 +61,7 @@ def _sdpa_mask(problem: Problem) -> Call:
     query, key, value, grouped = problem.query, problem.key, problem.value, problem.shape.group > 1
     # One mask for all heads where they agree, as a user would build it: [1, q_heads or 1, q_len, kv_len].
     heads = problem.shape.q_heads if "head" in names(problem.pattern.mask) else 1
-    mask = torch.from_numpy(dense.keep(problem.pattern, heads, problem.shape.q_len, problem.shape.kv_len).copy())
+    mask = torch.from_numpy(keep(problem.pattern, heads, problem.shape.q_len, problem.shape.kv_len).copy())
     mask = mask.to(query.device)
     return lambda: scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=grouped)
 

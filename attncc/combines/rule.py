@@ -7,9 +7,9 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
-import attncc.combines
 from attncc.combines.in_c import InC
 
 if TYPE_CHECKING:
@@ -69,6 +69,6 @@ OTHERS = ("rule", "in_c")
 @cache
 def rules() -> Mapping[str, Rule]:
     """Every file of this room that is a rule, by name."""
-    found = sorted(module.name for module in pkgutil.iter_modules(attncc.combines.__path__))
+    found = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
     named = [name for name in found if name not in OTHERS]
-    return {name: cast(Rule, importlib.import_module(f"attncc.combines.{name}")) for name in named}
+    return {name: cast(Rule, importlib.import_module(f"{__package__}.{name}")) for name in named}

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from attncc.errors import LibraryDamaged, LibraryNotWritable
 from attncc.library.schema import format_of, migrate
-from attncc.settings import private_dir
+from attncc.private import private_dir
 
 FILE: Final = "library.sqlite"
 #: A writer waits so long for another one; each holds the file for well under a millisecond.

@@ -12,10 +12,7 @@ from attncc.ir.alibi import slopes
 from attncc.ir.pattern import Alibi, Pattern, Scale, ScoreRule, Softcap
 from attncc.lists import NOTHING, Given
 from attncc.ref.answers import Asked, answers, options
-from attncc.ref.evaluate import keep
 from attncc.ref.tensors import evaluate
-
-__all__ = ["attention", "attention_rows", "keep", "kept"]
 
 #: Rows worked on at a time, so that memory grows with kv_len and not with its square.
 ROWS = 256

@@ -34,7 +34,7 @@ def choices(name: str) -> Mapping[str, tuple[OptionValue, ...]]:
 @cache
 def load(name: str) -> Score:
     """The score `name`, ready to be called."""
-    return cast("Score", importlib.import_module(f"attncc.selectors.{name}"))
+    return cast("Score", importlib.import_module(f"{__package__}.{name}"))
 
 
 @cache

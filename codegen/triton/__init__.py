@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from attncc.codegen.kernel import CompiledKernel, KernelSource
 from attncc.codegen.triton.emit import emit
-from attncc.codegen.triton.knobs import phase, space, tiling
+from attncc.codegen.triton.knobs import space, tiling
+from attncc.codegen.triton.phases import phase
 from attncc.codegen.triton.toolchain import toolchain
 from attncc.device import DeviceModel
 

@@ -11,6 +11,7 @@ from attncc.codegen.triton.arguments import Wanted
 from attncc.codegen.triton.exprs import NUMBERS, TILES, TritonPrinter
 from attncc.codegen.triton.functions import FUNCTIONS
 from attncc.codegen.triton.lists import constants
+from attncc.codegen.triton.phases import LEAST_ROWS
 from attncc.codegen.triton.program import Program, mentioned
 from attncc.codegen.triton.rows import LAYOUT, head_rows, tile_rows
 from attncc.codegen.triton.score import sloped
@@ -19,9 +20,6 @@ from attncc.combines.rule import rules
 from attncc.ir.expr import Attribute, parts
 from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import TilePlan
-
-#: Products need so many rows.
-LEAST_ROWS = 16
 
 LISTS = """\
 Of each list, row [batch or 1, list head, row block] has count entries from start on; they ascend. Batch strides are 0

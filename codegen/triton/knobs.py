@@ -7,13 +7,11 @@ from functools import partial
 
 from attncc.codegen.kernel import Phase
 from attncc.codegen.triton.defaults import default, describable, fitted
-from attncc.codegen.triton.emit import LEAST_ROWS, head_block
+from attncc.codegen.triton.emit import head_block
+from attncc.codegen.triton.phases import LEAST_ROWS, tall
 from attncc.device import DeviceModel
-from attncc.ir.schedule import BYTES, Knob, KnobValue, Operands, Schedule, SearchSpace, Shape
+from attncc.ir.schedule import BYTES, Knob, KnobValue, Operands, Schedule, SearchSpace
 from attncc.ir.tile import Tiling
-
-#: Query rows up to which a call is a decode: one small query tile, or two where they straddle a boundary.
-DECODE_ROWS = 16
 
 #: Sides of tiles. Tensor cores want tall ones; threads that multiply float32 themselves have room for small ones only.
 TALL, SMALL, SHORT = (32, 64, 128), (16, 32, 64), (16,)
@@ -30,12 +28,6 @@ SHARED_PRODUCTS_ARCHES, SHARED_PRODUCTS_ROWS = ("sm_90", "sm_100"), 64
 #: Accumulators with which every thread spills, whatever the pattern; fewer where the thread also multiplies, which is
 #: what float32 comes to on NVIDIA.
 ACCUMULATORS, ACCUMULATORS_MULTIPLYING = 192, 44
-
-
-def phase(shape: Shape, grain: int | None = None) -> Phase:
-    """Decode for a handful of query rows, which a small query tile serves best, and where no tile fits into the grain:
-    there each position is a tile of its own."""
-    return "decode" if shape.q_len <= DECODE_ROWS or not _tall(grain) else "prefill"
 
 
 def tiling(phase: Phase, schedule: Schedule) -> Tiling:
@@ -57,14 +49,9 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
     return SearchSpace(tuple(knobs), partial(_refusal, operands, device, grain is not None))
 
 
-def _tall(grain: int | None) -> bool:
-    """Whether a tile with as many rows as products want sees one choice."""
-    return grain is None or grain % LEAST_ROWS == 0
-
-
 def _heights(phase: Phase, wide: bool, grain: int | None) -> tuple[int, ...]:
     if phase == "decode":
-        return SHORT if grain is None else (1, *SHORT) if _tall(grain) else (1,)
+        return SHORT if grain is None else (1, *SHORT) if tall(grain) else (1,)
     sides = TALL if wide else SMALL
     if grain is None:
         return sides

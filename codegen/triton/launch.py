@@ -16,8 +16,8 @@ from triton.compiler import CompiledKernel
 
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.arguments import Wanted
-from attncc.codegen.triton.emit import LEAST_ROWS
 from attncc.codegen.triton.passing import part, passed
+from attncc.codegen.triton.phases import LEAST_ROWS
 from attncc.ir.alibi import slopes
 from attncc.ir.schedule import Schedule
 from attncc.lists import Given

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import assert_never
@@ -27,7 +27,7 @@ from attncc.codegen.triton.usage import Resources, read_amd, read_nvidia
 from attncc.device import DeviceModel
 from attncc.settings import cache_dir
 
-__all__ = ["Resources", "Unbuildable", "resources"]
+__all__ = ["Resources", "Unbuildable", "aligned_of", "compiled", "read", "resources", "signature"]
 
 TYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
@@ -45,9 +45,12 @@ def resources(source: KernelSource, device: DeviceModel) -> Resources | Unbuilda
     known = _remembered(path)
     if known is not None:
         return known
-    found = _compiled(source, device)
-    if isinstance(found, Resources):
-        keep(path, json.dumps(asdict(found)))
+    log = io.StringIO()
+    kernel = compiled(source, device, log)
+    if isinstance(kernel, Unbuildable):
+        return kernel
+    found = read(kernel, device, log.getvalue())
+    keep(path, json.dumps(asdict(found)))
     return found
 
 
@@ -64,29 +67,41 @@ def _remembered(path: Path) -> Resources | None:
         return None
 
 
-def _compiled(source: KernelSource, device: DeviceModel) -> Resources | Unbuildable:
+def compiled(
+    source: KernelSource, device: DeviceModel, log: io.StringIO
+) -> triton.compiler.CompiledKernel | Unbuildable:
+    """The kernel for aligned pointers and strides, and in `log` what the assembler says of it."""
     function = getattr(load(source, cache_dir()), source.entry)
-    log = io.StringIO()
     try:
         with _own_cache(), contextlib.redirect_stdout(log):
             typed = _typed(source, function)
-            kernel = triton.compile(typed, target=_target(device), options=dict(options(source.schedule)))
+            return triton.compile(typed, target=_target(device), options=dict(options(source.schedule)))
     except (TritonError, RuntimeError, ValueError) as error:
         return Unbuildable(_sentence(error))
-    return read_amd(kernel) if device.kind == "hip" else read_nvidia(kernel, log.getvalue())
+
+
+def read(kernel: triton.compiler.CompiledKernel, device: DeviceModel, log: str) -> Resources:
+    """What a compiled kernel uses."""
+    return read_amd(kernel) if device.kind == "hip" else read_nvidia(kernel, log)
 
 
 def _typed(source: KernelSource, function: triton.JITFunction) -> ASTSource:
     """The function for aligned pointers and strides, which is what a call nearly always has."""
     names = function.arg_names
-    types = {name: _type(name, TYPES[source.operands.dtype]) for name in names}
-    sizes = Wanted.of(names).sizes()
-    aligned = {
-        (at,): [["tt.divisibility", 16]]
-        for at, name in enumerate(names)
-        if name.endswith(("_ptr", "_stride")) and name not in sizes
-    }
+    types = signature(source, names)
+    aligned = {(at,): [["tt.divisibility", 16]] for at, name in enumerate(names) if name in aligned_of(names)}
     return ASTSource(function, signature=types, constexprs={}, attrs=aligned)
+
+
+def signature(source: KernelSource, names: Sequence[str]) -> dict[str, str]:
+    """The type of each argument, as Triton writes it."""
+    return {name: _type(name, TYPES[source.operands.dtype]) for name in names}
+
+
+def aligned_of(names: Sequence[str]) -> tuple[str, ...]:
+    """The arguments that the compiler takes to be multiples of 16: addresses in bytes, strides in elements."""
+    sizes = Wanted.of(names).sizes()
+    return tuple(name for name in names if name.endswith(("_ptr", "_stride")) and name not in sizes)
 
 
 def _type(argument: str, element: str) -> str:

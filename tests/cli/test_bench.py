@@ -9,7 +9,7 @@ import torch
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
 from attncc.ir.schedule import Shape
-from attncc.ref import dense
+from attncc.ref import evaluate
 from attncc.report.page import write
 from attncc.report.record import load as load_record
 from attncc.spec import load, lower
@@ -32,7 +32,7 @@ def test_flex_gets_the_same_mask_and_the_same_tiles(name: str) -> None:
     positions = torch.arange(SHAPE.kv_len)
     heads = torch.arange(SHAPE.q_heads)[:, None, None]
     seen = keep(torch.tensor(0), heads, positions[:, None], positions)
-    meant = torch.from_numpy(dense.keep(pattern, SHAPE.q_heads, SHAPE.q_len, SHAPE.kv_len)[0].copy())
+    meant = torch.from_numpy(evaluate.keep(pattern, SHAPE.q_heads, SHAPE.q_len, SHAPE.kv_len)[0].copy())
     assert torch.equal(seen.expand_as(meant), meant)
 
 
@@ -49,7 +49,7 @@ def test_peers_compute_the_same(peer: str, q_len: int) -> None:
     case = Case("small", "a_shape", (("sink", 8), ("window", 40)), Shape(1, 4, 2, q_len, 200, 64), "float32")
     posed = problem(case)
     assert sampled_error(posed, PEERS[peer].prepare(posed)()) < 1e-5
-    assert workload(case, posed).kept_pairs == dense.keep(posed.pattern, 4, q_len, 200).sum()
+    assert workload(case, posed).kept_pairs == evaluate.keep(posed.pattern, 4, q_len, 200).sum()
 
 
 def test_cases_have_names_of_their_own() -> None:

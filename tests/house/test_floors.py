@@ -25,7 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: Files beside the folders that belong to a room of another name; the others make up the public names.
-ROOM_OF = {"cpuinfo": "device", "__main__": "cli"}
+ROOM_OF = {"cpuinfo": "device", "private": "settings", "__main__": "cli"}
 
 #: The one way up: the public `tune` starts the tuner when it is called.
 LAZY_UPWARDS = {("public", "autotune")}

@@ -10,10 +10,11 @@ import pytest
 
 from attncc import settings
 from attncc.errors import DirectoryUnusable, NoUserDirectory, UnsafeDirectory
+from attncc.private import private_dir
 
 
 def test_a_missing_directory_is_made_for_its_user_only(tmp_path: Path) -> None:
-    made = settings.private_dir(tmp_path / "a" / "b")
+    made = private_dir(tmp_path / "a" / "b")
     assert made.is_dir()
     assert made.stat().st_mode & 0o777 == 0o700
 
@@ -24,26 +25,26 @@ def test_a_directory_others_may_write_to_is_refused(tmp_path: Path, mode: int) -
     shared.mkdir()
     shared.chmod(mode)
     with pytest.raises(UnsafeDirectory, match=r"nothing is loaded from .*shared: others may write to it; chmod go-w"):
-        settings.private_dir(shared)
+        private_dir(shared)
 
 
 def test_a_directory_others_may_read_is_fine(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    assert settings.private_dir(tmp_path) == tmp_path
+    assert private_dir(tmp_path) == tmp_path
 
 
 def test_a_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = tmp_path.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(UnsafeDirectory, match=f"it belongs to user id {owner}, not to you"):
-        settings.private_dir(tmp_path)
+        private_dir(tmp_path)
 
 
 def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(DirectoryUnusable, match=r"set \$ATTNCC_CACHE and \$ATTNCC_LIBRARY"):
-            settings.private_dir(path)
+            private_dir(path)
 
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,7 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(DirectoryUnusable, match=r"cannot use the directory .*/cache: Read-only file system"):
-        settings.private_dir(tmp_path / "cache")
+        private_dir(tmp_path / "cache")
 
 
 def test_variables_choose_the_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

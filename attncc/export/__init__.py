@@ -1,0 +1,1 @@
+"""Writes kernels down for those who do not have attncc: as a package, for the Hub, compiled ahead of time."""

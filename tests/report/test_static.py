@@ -1,0 +1,36 @@
+"""Is what is compiled for absent GPUs kept, compiled once, and told?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from attncc.report import static
+from tests.cli.run import attncc
+
+
+def test_a_kernel_is_compiled_once_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(static, "ARCHES", ("sm_90",))
+    monkeypatch.setattr(static, "EVERY_CALL", (("prefill", 64),))
+    outcome = attncc("report", "--static", "--only", "causal", "--out", str(tmp_path))
+    page, offline = map(Path, outcome.out.splitlines()[-2:])
+    for text in (page.read_text(encoding="utf-8"), offline.read_text(encoding="utf-8")):
+        assert "wgmma" in text
+        assert "0 bytes" in text, "nothing spills"
+    ((case, first),) = static.compiled(static.cases(["causal"]), page.parent)
+    assert case == static.Case("causal", "sm_90", "prefill", 64)
+    assert first.spill_bytes == 0
+    assert first.programs > 0
+
+    def never(*_: object) -> None:
+        raise AssertionError("what is known is not compiled again")
+
+    monkeypatch.setattr(static, "_compiled", never)
+    assert [kept for _, kept in static.compiled(static.cases(["causal"]), page.parent)] == [first]
+
+
+def test_an_unknown_pattern_is_named(tmp_path: Path) -> None:
+    outcome = attncc("report", "--static", "--only", "cuasal", "--out", str(tmp_path))
+    assert outcome.status == 2
+    assert "causal" in outcome.err
