@@ -13,7 +13,7 @@ import pytest
 from attncc.autotune import beforehand
 from attncc.autotune.budget import Budget, Spending
 from attncc.autotune.effort import EFFORTS
-from attncc.autotune.forecast import Forecast
+from attncc.autotune.forecast import Forecast, Observed
 from attncc.autotune.job import Job
 from attncc.autotune.progress import Silent
 from attncc.autotune.strategies import Prior, named
@@ -112,7 +112,7 @@ def first_prior(landscape: Landscape) -> Prior:
 def later_prior(source: Landscape, made: list[Trial], landscape: Landscape) -> Prior:
     """What the trials of `source` tell of another landscape."""
     works = {t.schedule: t.micros for t in made if landscape.space.holds(t.schedule) and t.ratio < float("inf")}
-    known = beforehand.Observed(job_of(source, wide_cpu.__name__), works)
+    known = Observed(job_of(source, wide_cpu.__name__), works)
     micros = beforehand.foreseen(job_of(landscape, wide_cpu.__name__), [known])
     winner = min(made, key=lambda trial: trial.ratio).schedule
     return Prior(micros, (winner,), STANDARD.most(landscape.space, later=True))

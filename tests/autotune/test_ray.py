@@ -28,7 +28,7 @@ from tests.autotune import replayed
 from tests.autotune.replayed import JOB, Opens
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'attncc[ray]'")
-from ray.cluster_utils import Cluster  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402 - absent without ray
 
 ROOT = Path(__file__).parents[2]
 #: A node that does not answer for so long is lost.
