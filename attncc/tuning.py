@@ -36,15 +36,28 @@ def tune(
     library holds already are not made again. Raises UnsupportedDType, UnsupportedHeadDim, HeadsNotGrouped, BadShape,
     BadBudget, NoGpu, and what `attncc.autotune.tuner.tune` raises.
     """
+    from attncc.autotune.beforehand import prior
     from attncc.autotune.budget import Budget
+    from attncc.autotune.effort import DEFAULT, EFFORTS
+    from attncc.autotune.job import Job, writer_for
     from attncc.autotune.tuner import tune as search
 
     bound, hardware = resolve(pattern).bound, _hardware(device)
     operands, sizes = _call(shape, dtype)
     if not budget > 0:
         raise BadBudget(budget)
+    job = Job(bound, operands, sizes, hardware, writer_for(hardware))
     with KernelLibrary(Path(library) if library else settings.library_path()) as kept:
-        return search(bound, operands, sizes, hardware, library=kept, budget=Budget(seconds=budget))
+        return search(
+            bound,
+            operands,
+            sizes,
+            hardware,
+            library=kept,
+            budget=Budget(seconds=budget),
+            strategy=EFFORTS[DEFAULT].strategy,
+            prior=prior(job, kept),
+        )
 
 
 def _call(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[Operands, Shape]:

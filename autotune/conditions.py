@@ -1,9 +1,10 @@
-"""Under which conditions is a GPU measured? Clocks, power, throttling and other users, as its driver tells them."""
+"""Under which conditions is hardware measured? Clocks, power, throttling and other users, as driver and kernel tell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 #: Bits of the driver's reasons for a lower clock, in its own order; an idle GPU and chosen clocks are no reason here.
@@ -14,6 +15,11 @@ THROTTLING: Final[Mapping[int, str]] = {
     0x40: "hardware thermal slowdown",
     0x80: "hardware power brake",
 }
+#: At the cap of its power a GPU may run for as long as the work lasts, and calls will find it so too.
+LASTING: Final = ("power cap",)
+#: A core is slowed down when even the fastest runs below this share of the highest clock that was seen.
+SLOWED: Final = 0.8
+CORES: Final = Path("/sys/devices/system/cpu")
 #: What is said where there is nothing to ask.
 ABSENT: Final = (("GPU conditions", "not known: there is no NVIDIA driver to ask"),)
 
@@ -68,3 +74,30 @@ def read(index: int = 0) -> Conditions | None:
 def reasons(bits: int) -> tuple[str, ...]:
     """Why the clock is lower than it could be."""
     return tuple(name for bit, name in THROTTLING.items() if bits & bit)
+
+
+def throttled() -> tuple[str, ...]:
+    """What slows the GPU down now and will pass."""
+    found = read()
+    return () if found is None else tuple(reason for reason in found.throttled if reason not in LASTING)
+
+
+@dataclass(slots=True)
+class Cores:
+    """Says at each call what has slowed the cores down since the call before, as far as the kernel tells: counters of
+    thermal throttling, and the clock of the fastest core. Virtual machines tell neither."""
+
+    folder: Path = CORES
+    _throttled: int | None = field(default=None)
+    _highest: int = 0
+
+    def __call__(self) -> tuple[str, ...]:
+        count = sum(self._numbers("thermal_throttle/core_throttle_count"))
+        hot = self._throttled is not None and count > self._throttled
+        clock = max(self._numbers("cpufreq/scaling_cur_freq"), default=0)
+        self._throttled, self._highest = count, max(self._highest, clock)
+        slow = clock < SLOWED * self._highest
+        return ("thermal throttling",) * hot + ("lower clock",) * slow
+
+    def _numbers(self, name: str) -> list[int]:
+        return [int(file.read_text()) for file in self.folder.glob(f"cpu[0-9]*/{name}")]

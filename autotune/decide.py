@@ -11,8 +11,8 @@ from attncc.ir.schedule import Schedule, SearchSpace
 from attncc.library.entry import Timing, Trial
 
 #: So many of the fastest are timed once more, and so many of those that tie with them and would be preferred.
-FASTEST: Final = 4
-PREFERRED: Final = 3
+FASTEST: Final = 6
+PREFERRED: Final = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Final
 
-from attncc import compiler, passes
-from attncc.autotune.counts import counts
+from attncc import compiler
 from attncc.autotune.job import Job
-from attncc.autotune.makespan import makespan
+from attncc.autotune.limits import Limits, limits
 from attncc.autotune.provenance import made_with
+from attncc.autotune.pruned import pruned
 from attncc.ir.schedule import Schedule, SearchSpace
 from attncc.library.entry import Failure, Timing, Trial
 from attncc.library.files import all_shipped
@@ -31,19 +30,6 @@ class Pruned:
     reason: str
     schedules: int
     example: str
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds the chosen kernel, from exact counts of the steps of its tiles.
-
-    `masked` is the share of steps that check a mask; `imbalance` by how much uneven tiles prolong the call over an even
-    spread; `waves` how often all cores or SMs are filled.
-    """
-
-    masked: float
-    imbalance: float
-    waves: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +61,7 @@ def explain(job: Job, library: Path) -> Explanation:
     usable = found is not None and space.holds(found.entry.schedule)
     schedule = found.entry.schedule if found and usable else built_in
     trials, near = _stored(job, library)
-    limits, unknown = _limits(job, schedule)
+    bounds, unknown = limits(job, schedule)
     return Explanation(
         schedule=schedule,
         built_in=built_in,
@@ -84,8 +70,8 @@ def explain(job: Job, library: Path) -> Explanation:
         combined=_combinations(space),
         legal=sum(1 for _ in space.schedules()),
         timed=sum(isinstance(trial.outcome, Timing) for trial in trials),
-        pruned=(*_refused(space), *_failed(trials)),
-        limits=limits,
+        pruned=(*_refused(job), *_failed(trials)),
+        limits=bounds,
         unknown=unknown,
         near=near[:NEAREST],
         older=_older(job, dict(found.entry.made_with)) if found and found.standing == "exact" else (),
@@ -106,13 +92,9 @@ def _combinations(space: SearchSpace) -> int:
     return count
 
 
-def _refused(space: SearchSpace) -> tuple[Pruned, ...]:
-    """Combinations that cannot work, by what is said of them before anything is compiled."""
-    names = [knob.name for knob in space.knobs]
-    combined = (
-        Schedule(tuple(zip(names, values, strict=True))) for values in product(*(knob.choices for knob in space.knobs))
-    )
-    return _grouped(said for schedule in combined if (said := space.refusal(schedule)) is not None)
+def _refused(job: Job) -> tuple[Pruned, ...]:
+    """Combinations that nobody tries, by what is said of them before anything is compiled."""
+    return _grouped(failure.sentence for _, failure in pruned(job))
 
 
 def _failed(trials: Sequence[Trial]) -> tuple[Pruned, ...]:
@@ -129,21 +111,6 @@ def _grouped(sentences: Iterable[str]) -> tuple[Pruned, ...]:
     for sentence in sentences:
         groups.setdefault(re.sub(r"[0-9]+(\.[0-9]+)?", "…", sentence), []).append(sentence)
     return tuple(Pruned(reason, len(said), said[0]) for reason, said in groups.items())
-
-
-def _limits(job: Job, schedule: Schedule) -> tuple[Limits | None, tuple[str, ...]]:
-    unknown = ("shares of products, exponentials and memory: not computed here",)
-    if job.pattern.selections or job.pattern.inputs:
-        return None, (*unknown, "steps of tiles: they depend on what a call chooses or brings")
-    found = counts(passes.run(job.pattern, job.backend.tiling(job.phase, schedule)), job.shape)
-    shape = (job.shape.batch, job.shape.q_heads, found.full.shape[2])
-    steps = (found.full + found.masked).astype(float)
-    every = (steps + 0.0 * found.masked).repeat(shape[0] // steps.shape[0], 0).repeat(shape[1] // steps.shape[1], 1)
-    total, ended = float(every.sum()), makespan(every.ravel(), job.device.units)
-    if not total:
-        return None, (*unknown, "steps of tiles: no query of this call sees a key")
-    masked = float(found.masked.sum()) / float(steps.sum())
-    return Limits(masked, ended * job.device.units / total, every.size / job.device.units), unknown
 
 
 def _older(job: Job, stored: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:

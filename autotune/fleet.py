@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from attncc.autotune.budget import UNLIMITED, Budget
 from attncc.autotune.executors import Executor
 from attncc.autotune.job import Job
 from attncc.autotune.session import TuneResult
+from attncc.autotune.strategies import NOTHING, Prior
 from attncc.autotune.tuner import tune
 from attncc.errors import AttnccError, WorkerLost
 from attncc.library.store import KernelLibrary
@@ -22,12 +23,14 @@ MOST_LOSSES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Where jobs are tuned and how. All trials and decisions are kept by this process, in the library in `library`."""
+    """Where jobs are tuned and how. All trials and decisions are kept by this process, in the library in `library`;
+    `prior` is what the strategy is told of a job."""
 
     executor: Executor
     library: Path
     budget: Budget = UNLIMITED
     strategy: str = "descent"
+    prior: Callable[[Job, KernelLibrary], Prior] = field(default=lambda job, library: NOTHING)
     seed: int = 0
 
     def tune(self, jobs: Sequence[Job]) -> list[TuneResult | AttnccError]:
@@ -60,6 +63,7 @@ class Fleet:
                 library=kept,
                 budget=self.budget,
                 strategy=self.strategy,
+                prior=self.prior(job, kept),
                 seed=self.seed,
                 writer=job.writer,
                 sampler=sampler,

@@ -55,6 +55,7 @@ class Forecast:
     given: Given | None = None
     _plans: dict[Tiling, TilePlan] = field(default_factory=dict)
     _counts: dict[Tiling, Counts] = field(default_factory=dict)
+    _estimates: dict[tuple[Schedule, Used], Estimate] = field(default_factory=dict)
 
     @property
     def level(self) -> Level:
@@ -68,12 +69,14 @@ class Forecast:
         return modelled * self._factor(schedule)
 
     def estimate(self, schedule: Schedule, used: Used | None = None) -> Estimate:
-        """The parts and limits of the time on a GPU."""
-        call = Call(
-            self.counts(schedule), self.job.operands, schedule, used or assumed(schedule), self.job.shape,
-            self.job.device.units, self.figures(),
-        )  # fmt: skip
-        return estimate(call, self.weights)
+        """The parts and limits of the time on a GPU, found once for each kernel."""
+        kernel = schedule, used or assumed(schedule)
+        if kernel not in self._estimates:
+            call = Call(
+                self.counts(schedule), self.job.operands, *kernel, self.job.shape, self.job.device.units, self.figures()
+            )
+            self._estimates[kernel] = estimate(call, self.weights)
+        return self._estimates[kernel]
 
     def figures(self) -> Figures:
         return figures(self.job.device)

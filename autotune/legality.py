@@ -1,10 +1,11 @@
-"""Which schedules of a plan need no compiler to be refused? Those that need more registers than a thread has.
+"""Which schedules need no compiler to be refused, or put off? Those that need more registers than a thread has.
 
 The coefficients are fitted to cross-compiled kernels (Triton 3.7, tests/autotune/compiled), and judged by others there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -24,6 +25,10 @@ FROM_SHARED_ROWS: Final = 64
 
 #: A kernel that spills more is not worth a time: bytes of a thread that are stored to spilled registers.
 SPILL_BYTES: Final = 64
+
+#: Beyond the bound by so much, no recorded kernel was worth a time; below, one in twenty is: such are put off, not
+#: refused.
+SURELY: Final = 1.08
 
 #: Loops that every kernel has; those of a plan with more of them keep more alive.
 USUAL_LOOPS: Final = 2
@@ -53,13 +58,24 @@ REGISTERS: Final[Mapping[Products, Registers]] = {
 
 def doomed(plan: TilePlan, operands: Operands, schedule: Schedule, arch: str) -> Failure | None:
     """Why a kernel for NVIDIA's `arch` would surely spill; None where it may do, or nothing is known."""
-    if not arch.startswith("sm_"):
-        return None
-    law = REGISTERS[products(operands, schedule, arch)]
-    needed = registers(plan, operands, schedule, law)
-    if needed <= law.most:
+    needed, most = _registers(plan, operands, schedule, arch)
+    if needed <= most * SURELY:
         return None
     return Failure("spills", f"would spill: about {needed:.0f} registers a thread by a closed form, not compiled")
+
+
+def doubtful(plan: TilePlan, operands: Operands, schedule: Schedule, arch: str) -> bool:
+    """Whether a kernel for `arch` would probably spill: worth compiling only after all others."""
+    needed, most = _registers(plan, operands, schedule, arch)
+    return needed > most
+
+
+def _registers(plan: TilePlan, operands: Operands, schedule: Schedule, arch: str) -> tuple[float, float]:
+    """Those needed, and the most that do without spilling; 0 and infinite where nothing is known."""
+    if not arch.startswith("sm_"):
+        return 0.0, math.inf
+    law = REGISTERS[products(operands, schedule, arch)]
+    return registers(plan, operands, schedule, law), law.most
 
 
 def products(operands: Operands, schedule: Schedule, arch: str) -> Products:

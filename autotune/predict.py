@@ -10,12 +10,12 @@ from typing import Final
 
 from attncc import compiler
 from attncc.autotune.budget import Budget, Spending
-from attncc.autotune.decide import decide
+from attncc.autotune.decide import Choice, choose
 from attncc.autotune.forecast import Forecast, learned
 from attncc.autotune.gpus import figures
 from attncc.autotune.inspecting import Inspector, Inspectors, processes
 from attncc.autotune.job import Job, writer_for
-from attncc.autotune.legality import SPILL_BYTES, doomed
+from attncc.autotune.legality import SPILL_BYTES, doomed, doubtful
 from attncc.autotune.observing import observed
 from attncc.autotune.occupancy import occupancy
 from attncc.autotune.progress import Progress, Silent
@@ -25,6 +25,7 @@ from attncc.device import DeviceModel
 from attncc.errors import DefaultScheduleFailed
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Schedule, SearchSpace, Shape
+from attncc.ir.tile import TilePlan
 from attncc.library.entry import Failure, LibraryEntry, Timing, Trial
 from attncc.library.store import KernelLibrary
 
@@ -89,21 +90,22 @@ class _Prediction:
             self._try(wanted[:afforded], space.default())
             if afforded < len(wanted):
                 break
-        entry = self._keep(decide(self.modelled, space))
+        entry = self._keep(choose(self.modelled, space))
         self.progress.finished(entry)
         tried = self.spending.trials
         ending: Ending = "budget" if self.spending.affordable() <= 0 and tried < len(ranked) else "searched"
         return TuneResult(entry, tuple(self.modelled), tried, self.spending.seconds, ending)
 
     def _ranked(self, space: SearchSpace) -> list[Schedule]:
-        """The default, then all others that are not doomed, by what the model says before they are compiled."""
-        default, arch = space.default(), self.job.device.arch
-        others = [
-            schedule
-            for schedule in space.schedules()
-            if schedule != default and doomed(self.forecast.plan(schedule), self.job.operands, schedule, arch) is None
-        ]
-        return [default, *sorted(others, key=self.forecast.micros)]
+        """The default, then all others that are not doomed, by what the model says before they are compiled; the
+        doubtful last."""
+        default = space.default()
+
+        def judged(schedule: Schedule) -> tuple[TilePlan, Operands, Schedule, str]:
+            return self.forecast.plan(schedule), self.job.operands, schedule, self.job.device.arch
+
+        others = [s for s in space.schedules() if s != default and doomed(*judged(s)) is None]
+        return [default, *sorted(others, key=lambda s: (doubtful(*judged(s)), self.forecast.micros(s)))]
 
     def _may_win(self, schedule: Schedule) -> bool:
         """Whether its lower bound is below the best so far."""
@@ -141,12 +143,13 @@ class _Prediction:
         words = f"does not fit: {kib:.0f} KiB of shared memory, {used.registers} registers a thread"
         return Failure("refused", words)
 
-    def _keep(self, chosen: Trial) -> LibraryEntry:
+    def _keep(self, choice: Choice) -> LibraryEntry:
         kept = self.library.decision(self.job.key())
         if kept is not None and kept.kind == "measured":
             return kept
-        entry = self.job.decision(chosen, "predicted", len(self.modelled), self.library.session)
+        entry = self.job.decision(choice.kept, "predicted", len(self.modelled), self.library.session)
         model = (("figures", self.figures_of), ("model", self.forecast.level))
-        entry = replace(entry, made_with=(*entry.made_with, *model))
+        ties = tuple(trial.schedule for trial in choice.ties)
+        entry = replace(entry, ties=ties, made_with=(*entry.made_with, *model))
         self.library.put(entry)
         return entry

@@ -28,4 +28,4 @@ class Rules:
 
 
 SEARCH: Final = Rules(rounds=7, limits=LIMITS)
-CONFIRM: Final = Rules(rounds=48, telling=8)
+CONFIRM: Final = Rules(rounds=96, telling=8)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack
 from typing import Final
 
 from attncc import compiler, settings
 from attncc.autotune import strategies
+from attncc.autotune.attempts import Attempts
 from attncc.autotune.budget import UNLIMITED, Budget, Spending
 from attncc.autotune.compilers import Compilers
 from attncc.autotune.isolate import Isolated
@@ -18,14 +18,13 @@ from attncc.autotune.records import Records
 from attncc.autotune.sampler import PREPARE_SECONDS, IsolatedSampler, Sampler
 from attncc.autotune.session import Session, TuneResult
 from attncc.autotune.strategies import NOTHING, Prior
+from attncc.autotune.watched import watched
 from attncc.device import DeviceModel
 from attncc.ir.pattern import Pattern
-from attncc.ir.schedule import Operands, Schedule, Shape
+from attncc.ir.schedule import Operands, Shape
 from attncc.library.store import KernelLibrary
 
 STRATEGY: Final = "descent"
-#: So many schedules of other calls are tried early.
-MOST_WINNERS: Final = 3
 
 
 def tune(
@@ -58,7 +57,7 @@ def tune(
     settings.cache_dir()
     job = Job(pattern, operands, shape, device, writer or writer_for(device), policy)
     with ExitStack() as stack:
-        timed = sampler or isolated_sampler(job, stack)
+        timed = sampler or watched(isolated_sampler(job, stack), device)
         session = opened(job, timed, library, progress or Silent(), Spending(budget), strategy, seed)
         result = session.run(propose, prior)
     compiler.forget()
@@ -76,17 +75,8 @@ def opened(
 ) -> Session:
     """The session of a task, nothing of it done yet."""
     records = Records(library, job.key())
-    return Session(job, job.space(), sampler, records, progress, spending, seed, strategies.rules(strategy))
-
-
-def winners(job: Job, library: KernelLibrary, most: int = MOST_WINNERS) -> tuple[Schedule, ...]:
-    """The schedules that were decided for other calls with the same knobs, those of the same dtype and most decisions
-    first: what is fast for one pattern is often fast for the next."""
-    key = job.key()
-    entries = [entry for entry in library.entries() if (entry.key.backend, entry.key.space) == (key.backend, key.space)]
-    found = Counter(entry.schedule for entry in entries if entry.key != key)
-    found.update(entry.schedule for entry in entries if entry.key != key and entry.key.dtype == key.dtype)
-    return tuple(schedule for schedule, _ in found.most_common(most))
+    how = strategies.rules(strategy)
+    return Session(Attempts(job, job.space(), sampler, records, progress, spending, seed, how))
 
 
 def isolated_sampler(job: Job, stack: ExitStack, seconds: float = PREPARE_SECONDS) -> IsolatedSampler:

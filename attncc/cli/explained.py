@@ -72,6 +72,9 @@ def _limits(found: Explanation) -> Iterator[tuple[str, str]]:
             "limits",
             f"imbalance {limits.imbalance:.2f}, {limits.waves:,.1f} waves, {limits.masked:.0%} of steps masked",
         )
+        if limits.micros:
+            yield "alone", ", ".join(f"{name} {micros:,.1f} us" for name, micros in limits.micros) + " (modelled)"
+            yield "programs", limits.programs
     for sentence in found.unknown:
         yield "left out", sentence
 
@@ -100,7 +103,9 @@ def _pruned(one: Pruned) -> Mapping[str, object]:
     return {"reason": one.reason, "schedules": one.schedules, "example": one.example}
 
 
-def _numbers(found: Explanation) -> Mapping[str, float] | None:
+def _numbers(found: Explanation) -> Mapping[str, object] | None:
     if found.limits is None:
         return None
-    return {"imbalance": found.limits.imbalance, "waves": found.limits.waves, "masked": found.limits.masked}
+    limits = found.limits
+    numbers = {"imbalance": limits.imbalance, "waves": limits.waves, "masked": limits.masked}
+    return {**numbers, "micros_alone": dict(limits.micros), "programs": limits.programs}

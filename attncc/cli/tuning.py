@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from attncc.autotune import strategies
+from attncc.autotune import beforehand, strategies
 from attncc.autotune.budget import Budget, Spending
 from attncc.autotune.effort import DEFAULT, EFFORTS
 from attncc.autotune.fleet import Fleet
@@ -20,7 +20,8 @@ from attncc.autotune.progress import Progress
 from attncc.autotune.session import TuneResult
 from attncc.autotune.several import Task, tune_all
 from attncc.autotune.strategies import Prior
-from attncc.autotune.tuner import isolated_sampler, opened, tune, winners
+from attncc.autotune.tuner import isolated_sampler, opened, tune
+from attncc.autotune.watched import watched
 from attncc.cli.bar import TuningBar
 from attncc.cli.present import present
 from attncc.device import DeviceModel, named
@@ -64,10 +65,10 @@ class Search:
         return self.strategy or usual.strategy, self.budget or Budget(seconds=usual.seconds)
 
     def prior(self, job: Job, library: KernelLibrary) -> Prior:
-        """What the strategy is told: what won before, and how many trials the effort allows, unless a budget or a
-        strategy was asked for."""
+        """What the strategy is told: what won before, what a model foresees, and how many trials the effort allows,
+        unless a budget or a strategy was asked for."""
         free = self.strategy is not None or self.budget is not None
-        return Prior(winners=winners(job, library), most=None if free else EFFORTS[self.effort].most(job.space()))
+        return beforehand.prior(job, library, None if free else EFFORTS[self.effort])
 
 
 @dataclass(slots=True)
@@ -112,7 +113,7 @@ class Tuning:
         connect()
         executor = OnRay(device.kind)
         status = DONE
-        for result in Fleet(executor, self.library_path, budget, strategy).tune(jobs):
+        for result in Fleet(executor, self.library_path, budget, strategy, self.search.prior).tune(jobs):
             if isinstance(result, AttnccError):
                 status = failed(result)
             else:
@@ -153,7 +154,7 @@ class Tuning:
             for call in self.calls:
                 job = Job(call.pattern, call.operands, call.shape, device, writer_for(device), self.search.policy)
                 sampler = isolated_sampler(job, stack)
-                session = opened(job, sampler, library, bar, spending, strategy)
+                session = opened(job, watched(sampler, device), library, bar, spending, strategy)
                 tasks.append(Task(session, strategies.named(strategy), self.search.prior(job, library), sampler.rest))
             try:
                 outcomes = tune_all(tasks)

@@ -48,7 +48,12 @@ class Found:
 
 def serving(key: KernelKey, places: Sequence[Place]) -> Found | None:
     """The entry whose schedule serves calls of `key`: its own, else the nearest class's within REACH on this hardware,
-    else one of another toolchain or policy. Other hardware's never serves: see `nearest`."""
+    else one of another toolchain or policy. Other hardware's never serves: see `nearest`.
+
+    Of several, measured comes before predicted; then the same toolchain and the policy with more in common (`eager
+    cold` serves `eager warm` before `graph cold` does); then the nearer class; then more schedules tried, more rounds.
+    The effort of a decision is no part of its key: a better founded decision replaces the one before it.
+    """
     for place in places:
         entry = place.decision(key)
         if entry is not None:
@@ -58,7 +63,7 @@ def serving(key: KernelKey, places: Sequence[Place]) -> Found | None:
 
 def nearest(key: KernelKey, places: Sequence[Place]) -> tuple[Found, ...]:
     """Entries of the same kernels (what IDENTITY says, its class and space of schedules aside), the most useful first:
-    by standing, then by class, then by hardware. What serves not may still be where tuning starts."""
+    by standing, then by hardware, then as `serving` says. What serves not may still be where tuning starts."""
     found = [_found(key, entry) for place in places for entry in place.entries() if _akin(key, entry.key)]
     first = {one.entry.key: one for one in reversed(found)}
     order = hardware.nearest(key.hardware, (one.entry.key.hardware for one in found))
@@ -100,7 +105,9 @@ def _standing(differs: Iterable[str]) -> Standing:
 
 def _rank(key: KernelKey, found: Found, order: Sequence[str]) -> tuple[int | str, ...]:
     standing = ("exact", "another class", "another environment", "other hardware").index(found.standing)
-    apart = sum(octaves(key.shape_class, found.entry.key.shape_class))
-    predicted = found.entry.kind == "predicted"
-    near = order.index(found.entry.key.hardware)
-    return "space" in found.differs, standing, near, apart, predicted, found.entry.key.digest()
+    entry, other = found.entry, found.entry.key
+    apart = sum(octaves(key.shape_class, other.shape_class))
+    policies = sum(ours != theirs for ours, theirs in zip(key.policy.split(), other.policy.split(), strict=False))
+    place = ("space" in found.differs, standing, order.index(other.hardware))
+    timed = (entry.kind == "predicted", "toolchain" in found.differs, policies)
+    return (*place, *timed, apart, -entry.trials, -entry.confirmed, other.digest())

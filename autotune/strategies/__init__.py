@@ -10,8 +10,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import random
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 from attncc.autotune.rules import SEARCH, Rules
@@ -23,11 +23,13 @@ from attncc.library.entry import Trial
 @dataclass(frozen=True, slots=True)
 class Prior:
     """What is known before anything is timed. `micros` predicts the time of a schedule (None: no model is at hand),
-    `winners` were the fastest of similar calls, and `most` schedules will be tried at most (None: no matter)."""
+    `winners` were the fastest of similar calls, and `most` schedules will be tried at most (None: no matter). `origins`
+    says for winners where they are from, to be read beside a decision."""
 
     micros: Callable[[Schedule], float] | None = None
     winners: tuple[Schedule, ...] = ()
     most: int | None = None
+    origins: Mapping[Schedule, str] = field(default_factory=dict)
 
 
 NOTHING: Final = Prior()

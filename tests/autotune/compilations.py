@@ -11,7 +11,7 @@ from typing import Final
 
 from attncc import passes
 from attncc.autotune.gpus import figures
-from attncc.autotune.legality import SPILL_BYTES, doomed
+from attncc.autotune.legality import SPILL_BYTES, doomed, doubtful
 from attncc.codegen import triton
 from attncc.device import DeviceModel, named
 from attncc.ir.schedule import Operands, Schedule
@@ -38,8 +38,14 @@ class Compilation:
         space = triton.space(self.operands, "prefill", self.device, pattern.grain())
         if space.refusal(self.schedule) is not None:
             return True
-        plan = planned(self.pattern, triton.tiling("prefill", self.schedule))
-        return doomed(plan, self.operands, self.schedule, self.device.arch) is not None
+        return doomed(self._plan(), self.operands, self.schedule, self.device.arch) is not None
+
+    def put_off(self) -> bool:
+        """Whether it is refused, or compiled only after all others."""
+        return self.refused() or doubtful(self._plan(), self.operands, self.schedule, self.device.arch)
+
+    def _plan(self) -> TilePlan:
+        return planned(self.pattern, triton.tiling("prefill", self.schedule))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from attncc.autotune.job import Job
 from attncc.autotune.strategies import NOTHING, Prior, named
-from attncc.ir.schedule import Knob, Schedule, SearchSpace
+from attncc.device import DeviceModel
+from attncc.ir.schedule import Knob, Operands, Schedule, SearchSpace, Shape
 from attncc.library.entry import Failure, Timing, Trial
+from attncc.spec import load, lower
 
 CONTROL: Final = 1000.0
+FOLDER: Final = Path(__file__).parent / "recorded"
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,17 @@ def recorded(file: Path) -> Landscape:
     return Landscape(file.stem, space, micros, samples)
 
 
-RECORDED: Final = tuple(map(recorded, sorted((Path(__file__).parent / "recorded").glob("*.json"))))
+def job_of(landscape: Landscape, writer: str) -> Job:
+    """The job that a recorded landscape is of."""
+    record = json.loads((FOLDER / f"{landscape.name}.json").read_text(encoding="utf-8"))
+    pattern, dtype, sizes = record["call"].split()
+    shape = Shape(*map(int, sizes.split(",")))
+    arch, _, cores = record["hardware"].removeprefix("cpu-").rpartition("-")
+    device = DeviceModel("cpu", "recorded", arch, int(cores), present=True)
+    return Job(lower.lower(load.find(pattern), {}), Operands(dtype, shape.head_dim), shape, device, writer)
+
+
+RECORDED: Final = tuple(map(recorded, sorted(FOLDER.glob("*.json"))))
 #: Those with samples, not only times.
 SAMPLED: Final = tuple(landscape for landscape in RECORDED if landscape.samples)
 LANDSCAPES: Final = SYNTHETIC + RECORDED

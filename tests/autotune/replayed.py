@@ -51,6 +51,8 @@ class Replayed:
     seconds: float
     generation: int = 0
 
+    def rest(self) -> None: ...
+
     def __enter__(self) -> Self:
         return self
 

@@ -40,6 +40,12 @@ def test_how_many_are_tried(effort: str, legal: int, most: int) -> None:
     assert EFFORTS[effort].most(space(legal)) == most
 
 
+def test_a_later_call_needs_fewer() -> None:
+    assert EFFORTS["standard"].most(space(2000), later=True) == 12
+    assert EFFORTS["standard"].most(space(9), later=True) == 8
+    assert EFFORTS["full"].most(space(900), later=True) == 900
+
+
 def test_quick_is_over_in_a_minute() -> None:
     assert EFFORTS["quick"].seconds < 60 < EFFORTS["standard"].seconds
     assert math.isinf(EFFORTS["full"].seconds)

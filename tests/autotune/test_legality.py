@@ -7,7 +7,7 @@ import pytest
 from attncc.autotune.legality import doomed, products
 from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import Tiling
-from tests.autotune.compilations import Compilation, judged, planned, recorded
+from tests.autotune.compilations import Compilation, Judgement, judged, planned, recorded
 
 FITTED, UNSEEN = ("fitted_first", "fitted_second"), ("unseen",)
 
@@ -18,15 +18,22 @@ def schedule(block_m: int, block_n: int, warps: int) -> Schedule:
     )
 
 
-@pytest.mark.parametrize(("tables", "found", "lost", "saved"), [(FITTED, 0.85, 0.03, 0.55), (UNSEEN, 0.9, 0.03, 0.6)])
-def test_most_of_the_dead_are_found_and_few_of_the_living_lost(
-    tables: tuple[str, ...], found: float, lost: float, saved: float
+@pytest.mark.parametrize(("tables", "found", "saved"), [(FITTED, 0.85, 0.55), (UNSEEN, 0.9, 0.6)])
+def test_most_of_the_dead_are_put_off_and_none_of_the_living_lost(
+    tables: tuple[str, ...], found: float, saved: float
 ) -> None:
-    result = judged([one for table in tables for one in recorded(table)], Compilation.refused)
-    print(f"found {result.found:.1%} of the dead, lost {result.lost:.1%} of the living, saved {result.saved:.1%}")
-    assert result.found >= found
-    assert result.lost <= lost
-    assert result.saved >= saved
+    table = [one for table in tables for one in recorded(table)]
+    refused, later = judged(table, Compilation.refused), judged(table, Compilation.put_off)
+    print(f"refused: {told(refused)}; refused or put off: {told(later)}")
+    assert refused.lost <= 0.015
+    assert refused.found >= 0.65
+    assert later.found >= found
+    assert later.lost <= 0.03
+    assert later.saved >= saved
+
+
+def told(result: Judgement) -> str:
+    return f"{result.found:.1%} of the dead, {result.lost:.1%} of the living, {result.saved:.1%} of the seconds"
 
 
 def test_a_refusal_has_a_reason() -> None:

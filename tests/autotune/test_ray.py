@@ -28,8 +28,11 @@ from tests.autotune import replayed
 from tests.autotune.replayed import JOB, Opens
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'attncc[ray]'")
+from ray.cluster_utils import Cluster  # noqa: E402 - absent without ray
 
 ROOT = Path(__file__).parents[2]
+#: A node that does not answer for so long is lost.
+HEALTH = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000, "health_check_failure_threshold": 8}
 #: Two jobs with keys of their own.
 JOBS = (JOB, replace(JOB, shape=replace(JOB.shape, q_len=200, kv_len=200)))
 
@@ -57,20 +60,18 @@ def environment() -> Iterator[None]:
     os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
 
 
-@contextmanager
-def two_nodes() -> Iterator[object]:
-    """A cluster of two nodes on this machine, and this process connected to it."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+@pytest.fixture(scope="module")
+def cluster(environment: None) -> Iterator[Cluster]:
+    """A cluster of one node on this machine, and this process connected to it."""
+    found = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, "_system_config": HEALTH}
+    )
     try:
-        second = cluster.add_node(num_cpus=2)
-        ray.init(address=cluster.address, log_to_driver=False)
-        cluster.wait_for_nodes()
-        yield (cluster, second)
+        ray.init(address=found.address, log_to_driver=False)
+        yield found
     finally:
         ray.shutdown()
-        cluster.shutdown()
+        found.shutdown()
 
 
 def decided(results: list[object]) -> list[tuple[object, float]]:
@@ -79,21 +80,22 @@ def decided(results: list[object]) -> list[tuple[object, float]]:
 
 
 @pytest.mark.slow
-def test_a_cluster_decides_as_one_machine_and_survives_the_loss_of_a_node(environment: None, tmp_path: Path) -> None:
+def test_a_cluster_decides_as_one_machine_and_survives_the_loss_of_a_node(cluster: Cluster, tmp_path: Path) -> None:
     from attncc.autotune.executors.ray import OnRay
 
     alone = Fleet(Here(Opens(tmp_path / "alone", 0.0)), tmp_path / "alone.library").tune(JOBS)
-    with two_nodes() as (cluster, second):
-        executor = OnRay("cpu", Opens(tmp_path / "log", 0.02))
-        assert executor.places == 2
-        fleet, results = Fleet(executor, tmp_path / "library"), list[object]()
-        running = threading.Thread(target=lambda: results.extend(fleet.tune(JOBS)))
-        running.start()
-        wait_for(lambda: all(len(trials(tmp_path / "library", job)) >= 4 for job in JOBS))
-        cluster.remove_node(second, allow_graceful=False)
-        finished = {name(job, made.schedule) for job in JOBS for made in trials(tmp_path / "library", job)}
-        timed = len((tmp_path / "log").read_text().splitlines())
-        running.join(120)
+    second = cluster.add_node(num_cpus=2)
+    cluster.wait_for_nodes()
+    executor = OnRay("cpu", Opens(tmp_path / "log", 0.01))
+    assert executor.places == 2
+    fleet, results = Fleet(executor, tmp_path / "library"), list[object]()
+    running = threading.Thread(target=lambda: results.extend(fleet.tune(JOBS)))
+    running.start()
+    wait_for(lambda: all(len(trials(tmp_path / "library", job)) >= 4 for job in JOBS))
+    cluster.remove_node(second, allow_graceful=False)
+    finished = {name(job, made.schedule) for job in JOBS for made in trials(tmp_path / "library", job)}
+    timed = len((tmp_path / "log").read_text().splitlines())
+    running.join(240)
     assert not running.is_alive()
     assert decided(results) == decided([*alone])
     for job in JOBS:
@@ -105,6 +107,7 @@ def test_a_cluster_decides_as_one_machine_and_survives_the_loss_of_a_node(enviro
     assert later
     assert not (later & finished) - last
     assert executor.places == 1
+    executor.close()
 
 
 def name(job: Job, schedule: Schedule) -> str:
@@ -114,13 +117,14 @@ def name(job: Job, schedule: Schedule) -> str:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="no C compiler")
-def test_kernels_are_compiled_and_timed_by_a_cluster(environment: None, tmp_path: Path) -> None:
+def test_kernels_are_compiled_and_timed_by_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     from attncc.autotune.executors.ray import OnRay
 
     pattern, device = lower.lower(load.find("causal")), host()
     job = Job(pattern, Operands("float32", 64), Shape(1, 2, 1, 96, 96, 64), device, writer_for(device))
-    with two_nodes():
-        (result,) = Fleet(OnRay("cpu"), tmp_path / "library", Budget(trials=2)).tune([job])
+    executor = OnRay("cpu")
+    (result,) = Fleet(executor, tmp_path / "library", Budget(trials=2)).tune([job])
+    executor.close()
     assert isinstance(result, TuneResult), result
     assert result.entry.kind == "measured"
     assert len(trials(tmp_path / "library", job)) == 2
@@ -133,7 +137,7 @@ def trials(library: Path, job: Job) -> tuple[Trial, ...]:
         return kept.trials(job.key())
 
 
-def wait_for(holds: object, seconds: float = 90.0) -> None:
+def wait_for(holds: object, seconds: float = 180.0) -> None:
     deadline = time.monotonic() + seconds
     assert callable(holds)
     while not holds():

@@ -125,9 +125,9 @@ def test_tuning_again_on_a_quiet_machine_mostly_decides_the_same() -> None:
             kept.append(confirmed(landscape, sampler, raced(landscape, sampler, seed)))
         same.append(max(map(kept.count, kept)) / len(kept))
         regrets += [regret(landscape, schedule) for schedule in kept]
-    assert mean(same) >= 0.85
+    assert mean(same) >= 0.9
     assert mean(regrets) <= 0.02
-    assert max(regrets) <= 0.05
+    assert max(regrets) <= 0.03
 
 
 def test_the_same_record_always_gives_the_same_decision() -> None:

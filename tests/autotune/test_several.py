@@ -15,7 +15,7 @@ from attncc.autotune.progress import Silent
 from attncc.autotune.session import TuneResult
 from attncc.autotune.several import Task, tune_all
 from attncc.autotune.strategies import NOTHING, Prior, Search
-from attncc.autotune.tuner import opened, winners
+from attncc.autotune.tuner import opened
 from attncc.errors import DefaultScheduleFailed
 from attncc.ir.schedule import SearchSpace, Shape
 from attncc.library.entry import Failure
@@ -71,9 +71,3 @@ def test_a_task_that_fails_leaves_the_others_alone(library: KernelLibrary) -> No
     assert isinstance(first, DefaultScheduleFailed)
     assert isinstance(second, TuneResult)
     assert second.entry.schedule == schedule(128)
-
-
-def test_what_won_elsewhere_is_known(library: KernelLibrary) -> None:
-    tune_all([task(JOBS[0], Replay(STEEP), library, Spending(Budget()))])
-    assert winners(JOBS[1], library) == (schedule(128),)
-    assert winners(JOBS[0], library) == ()

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from attncc.autotune.job import Job, writer_for
+from attncc.autotune.tuner import tune
 from attncc.device import host
 from attncc.ir.schedule import Operands, Shape
 from attncc.library.entry import Failure, LibraryEntry, Timing, Trial
 from attncc.library.store import KernelLibrary
 from attncc.spec import load, lower
+from tests.autotune.samples import Replay
 from tests.cli.run import attncc
 from tests.library.samples import ENTRY
 
@@ -70,5 +72,31 @@ def test_without_a_library_and_for_hardware_that_is_not_here(tmp_path: Path) -> 
     missing = str(tmp_path / "none")
     choosing = attncc("explain", "vertical_slash", "--target", "H100", "--library", missing)
     assert choosing.status == 0, choosing.err
-    assert "depend on what a call chooses" in choosing.out
+    assert "a call chooses or brings them" in choosing.out
     assert not Path(missing).exists()
+
+
+def test_on_a_gpu_the_model_says_what_each_resource_takes_and_what_is_not_compiled(tmp_path: Path) -> None:
+    asked = ("explain", "causal", "--target", "H100", "--library", str(tmp_path / "none"), "--json")
+    found = json.loads(attncc(*asked).out)
+    assert set(found["limits"]["micros_alone"]) == {"products", "exponentials", "memory", "cache"}
+    assert found["limits"]["imbalance"] >= 1
+    assert "at once, for want of" in found["limits"]["programs"]
+    spilling = [one for one in found["pruned"] if one["reason"].startswith("would spill")]
+    assert sum(one["schedules"] for one in spilling) > 0
+    assert found["schedules"]["combined"] >= found["schedules"]["legal"] > 0
+
+
+def test_the_ties_of_a_tuning_run_are_kept_and_shown(tmp_path: Path) -> None:
+    """Schedules whose times cannot be told apart, from the race to the page."""
+    pattern, device = lower.lower(load.find("causal")), host()
+    job = Job(pattern, Operands("float32", 64), SHAPE, device, writer_for(device))
+    flat = Replay(dict.fromkeys(job.space().schedules(), 100.0))
+    with KernelLibrary(tmp_path) as library:
+        work = (job.pattern, job.operands, job.shape, job.device)
+        entry = tune(*work, library=library, sampler=flat, strategy="exhaustive").entry
+        assert library.decision(job.key()) == entry
+    assert entry.schedule == job.space().default()
+    assert len(entry.ties) >= 3
+    found = json.loads(attncc("explain", "causal", *ASKED, HERE, "--library", str(tmp_path), "--json").out)
+    assert found["ties"] == [dict(tie.choices) for tie in entry.ties]

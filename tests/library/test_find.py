@@ -41,6 +41,26 @@ def test_then_the_nearest_class_then_another_environment() -> None:
     assert found(GRAPH) == ("another environment", ("policy",))
 
 
+def test_of_other_environments_the_one_with_most_in_common_serves() -> None:
+    cold = replace(ENTRY, key=replace(KEY, policy="eager cold"))
+    graph = replace(ENTRY, key=replace(KEY, policy="graph warm"))
+    assert best(GRAPH, cold) == cold
+    assert best(GRAPH, graph) == graph
+    assert best(TOOLS, cold) == cold
+    assert best(replace(cold, kind="predicted"), GRAPH) == GRAPH
+
+
+def test_of_classes_as_near_the_one_that_was_searched_for_longer_serves() -> None:
+    shorter = replace(NEAR, key=replace(NEAR.key, shape_class="h32 q2048 kv8192"), trials=NEAR.trials + 1)
+    farther = replace(NEAR, key=replace(NEAR.key, shape_class="h32 q16384 kv8192"), trials=NEAR.trials + 9)
+    assert best(NEAR, shorter, farther) == shorter
+
+
+def best(*entries: LibraryEntry) -> LibraryEntry | None:
+    one = serving(KEY, [Decisions.of(entries)])
+    return one.entry if one else None
+
+
 def test_far_classes_other_hardware_and_other_patterns_do_not_serve() -> None:
     assert found(FAR, LARGER, STRANGER, GPU) is None
     assert found(replace(NEAR, key=replace(NEAR.key, space="other"))) is None
