@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from attncc.calls import State
+from attncc.errors import PatternDoesNotFit
 from attncc.lists import RowLists
 from attncc.models.fit import Traits, dense, softcap_of
 from attncc.models.grouping import Launch
@@ -22,10 +23,12 @@ from attncc.pattern import Chosen, Pattern
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The sets of one launch for each of its parts, and its query heads, by their number in the layer."""
+    """The sets of one launch for each of its parts; its query heads, by their number in the layer; the sizes of the
+    queries and keys of each part."""
 
     sets: tuple[Chosen, ...]
     heads: tuple[int, ...]
+    sizes: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +109,19 @@ def _choice(
     inputs: Mapping[str, Tensor],
 ) -> Choice:
     assert one.role is not None, "a launch without a role is an operator"
+    sizes = tuple((mine.shape[0], mine.shape[2], its.shape[2]) for mine, its in calls)
     if one.role.reuse is not None:
-        return taken_over(_kept.shared[one.role.reuse], heads)
+        fresh = [each for each in _kept.shared.get(one.role.reuse, []) if each.sizes == sizes]
+        if not set(heads) <= {head for each in fresh for head in each.heads}:
+            raise PatternDoesNotFit(pattern.name, f"no earlier layer has chosen '{one.role.reuse}' in this call")
+        return taken_over(fresh, heads)
     held = _kept.held.setdefault(owner, {}) if one.role.refresh > 1 else {}
     before = held.get(heads)
     if before is not None and before.left > 0 and _continues(before, key):
-        found, left = before.choice, before.left - 1
+        found, left = replace(before.choice, sizes=sizes), before.left - 1
     else:
         sets = tuple(pattern.select(mine, its, scale=scale, **inputs) for mine, its in calls)
-        found, left = Choice(sets, heads), one.role.refresh - 1
+        found, left = Choice(sets, heads, sizes), one.role.refresh - 1
     if one.role.refresh > 1:
         held[heads] = Held(found, left, key.shape[2], key[:, :, -1].clone())
     if one.role.share is not None:

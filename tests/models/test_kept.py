@@ -9,6 +9,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 import attncc
+from attncc.errors import PatternDoesNotFit
 from attncc.models.kept import Choice, taken_over
 from attncc.models.plan import Plan, Rule, Use
 from attncc.models.plan_spans import All, Range
@@ -86,6 +87,14 @@ def test_padding_is_left_out_of_choices_that_are_handed_on() -> None:
     found = logits(one, name, ids, attention_mask=mask)
     for row, real in enumerate(mask.bool()):
         assert distance(found[row, real], logits(one, name, ids[row : row + 1, real])[0]) < 1e-5
+
+
+def test_a_choice_that_was_not_made() -> None:
+    """Here the sharing heads are dense, for the call is short."""
+    first = Use("block_sparse", PARAMS, dense_below=100, share="found")
+    name = register(plan("late", Use("block_sparse", PARAMS, reuse="found"), first))
+    with pytest.raises(PatternDoesNotFit, match="no earlier layer has chosen 'found' in this call"):
+        logits(model("Llama"), name, prompt(1, 22))
 
 
 def steps(one: PreTrainedModel, name: str, ids: torch.Tensor, count: int) -> Iterator[torch.Tensor]:
