@@ -12,7 +12,7 @@ READY := .venv/installed
 endif
 
 ATTNCC := $(PYTHON) -m attncc
-SOURCES := attncc bench codegen autotune patterns tests
+SOURCES := attncc bench codegen autotune examples patterns tests
 
 # What `make tune` tunes: see `attncc patterns` for all names, `attncc tune --help` for shapes.
 PATTERNS ?= causal sliding_window a_shape longgen

@@ -14,6 +14,7 @@ from attncc.autotune.occupancy import occupancy
 from attncc.autotune.request import Used
 from attncc.codegen.backend import backends
 from attncc.codegen.kernel import KernelSource, Phase
+from attncc.codegen.triton.phases import tall
 from attncc.device import DeviceModel
 from attncc.errors import BenchFileUnreadable
 from attncc.ir.pattern import Pattern
@@ -27,8 +28,9 @@ from attncc.spec import load, lower
 DATA, PAGE, OFFLINE = "data.json", "README.md", "index.html"
 DTYPE: DType = "bfloat16"
 ARCHES = ("sm_80", "sm_89", "sm_90", "sm_100", "gfx942")
+ONE_ARCH = ("sm_90",)
 EVERY_CALL: tuple[tuple[Phase, int], ...] = (("prefill", 128), ("prefill", 64), ("decode", 128), ("decode", 64))
-#: Of these every kind of call is compiled; of the others the first.
+#: Of these every kind of call is compiled for every GPU; of the others one call for one GPU, since each takes seconds.
 CLOSELY = ("causal", "a_shape", "sliding_window", "vertical_slash", "block_sparse", "hip", "landmark")
 #: What multiplies matrices, and what copies tiles without a detour through registers.
 PRODUCTS, COPIES = ("wgmma", "tcgen05", "mma", "mfma"), ("tma", "cp.async")
@@ -80,12 +82,16 @@ class Static:
 
 def cases(names: Sequence[str] = ()) -> list[Case]:
     """The kernels of these patterns; of all shipped ones if none is named."""
-    return [
-        Case(name, arch, phase, head_dim)
-        for name in names or load.shipped()
-        for arch in ARCHES
-        for phase, head_dim in (EVERY_CALL if name in CLOSELY else EVERY_CALL[:1])
-    ]
+    return [case for name in names or load.shipped() for case in _cases_of(name)]
+
+
+def _cases_of(name: str) -> Iterator[Case]:
+    """Where each query has a choice of its own, all calls are served by the kernel of a decode."""
+    phases = ("prefill", "decode") if tall(lower.lower(load.find(name), {}).grain()) else ("decode",)
+    calls = [call for call in EVERY_CALL if call[0] in phases]
+    for arch in ARCHES if name in CLOSELY else ONE_ARCH:
+        for phase, head_dim in calls if name in CLOSELY else calls[:1]:
+            yield Case(name, arch, phase, head_dim)
 
 
 def compiled(wanted: Sequence[Case], home: Path) -> Iterator[tuple[Case, Compiled]]:

@@ -19,8 +19,8 @@ def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -
     if lowering(schedule) == LOWERINGS[0]:
         return emit_triton(plan, operands, phase, schedule)
     # The level below prints with the words of this one.
-    from attncc.codegen.gluon import emit as emit_gluon
-    from attncc.codegen.gluon.segments import unfit
+    from attncc.codegen.triton.gluon import emit as emit_gluon
+    from attncc.codegen.triton.gluon.segments import unfit
 
     if unfit(plan) is None:
         return emit_gluon(plan, operands, phase, schedule)
@@ -34,7 +34,7 @@ def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
     """
     # Only here are PyTorch and Triton needed.
     if source.backend == "gluon":
-        from attncc.codegen.gluon.build import build as lowered
+        from attncc.codegen.triton.gluon.build import build as lowered
 
         return lowered(source, device)
     from attncc.codegen.triton.build import build as compiled

@@ -89,7 +89,7 @@ def read(kernel: triton.compiler.CompiledKernel, device: DeviceModel, log: str) 
 
 def _lowered(source: KernelSource, log: io.StringIO) -> triton.compiler.CompiledKernel | Unbuildable:
     # What lies below Triton is experimental, and loaded only where it is asked for.
-    from attncc.codegen.gluon.static import compiled as lowered
+    from attncc.codegen.triton.gluon.static import compiled as lowered
 
     try:
         kernel, said = lowered(source)

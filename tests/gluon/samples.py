@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from attncc import passes
-from attncc.codegen import gluon
-from attncc.codegen.gluon.simulator import simulate
 from attncc.codegen.kernel import KernelSource
+from attncc.codegen.triton import gluon
+from attncc.codegen.triton.gluon.simulator import simulate
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands, Schedule, Shape
 from attncc.ir.tile import Tiling

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from attncc import compiler, device
-from attncc.codegen import gluon, triton
+from attncc.codegen import triton
+from attncc.codegen.triton import gluon
 from attncc.ir.schedule import Operands
 from attncc.spec import load, lower
 from tests.cli.run import attncc

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from attncc.codegen.gluon import simulator
-from attncc.codegen.gluon.simulator import Fault
 from attncc.codegen.kernel import KernelSource
+from attncc.codegen.triton.gluon import machine
+from attncc.codegen.triton.gluon.machine import Fault
 from attncc.ir.schedule import Shape
 from tests.codegen.triton_samples import pattern
 from tests.gluon.samples import errors, schedule, source
@@ -49,7 +49,7 @@ FAULTS = (
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.what for fault in FAULTS])
 def test_a_planted_fault_is_noticed(monkeypatch: pytest.MonkeyPatch, fault: Planted) -> None:
-    monkeypatch.setattr(simulator, "PATIENCE", 0.3)
+    monkeypatch.setattr(machine, "PATIENCE", 0.3)
     made = source(CAUSAL, schedule(128, 64, 2))
     assert fault.right in made.text
     broken = replace(made, text=made.text.replace(fault.right, fault.wrong))

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from attncc import device
-from attncc.codegen.gluon.static import order
+from attncc.codegen.triton.gluon.static import order
 from attncc.codegen.triton.static import Resources, resources
 from attncc.spec import load, lower
 from tests.gluon.samples import schedule, source

@@ -9,6 +9,7 @@ from pathlib import Path
 from attncc import device
 from attncc.cli.plan import describe
 from attncc.codegen.backend import backends
+from attncc.codegen.triton import gluon
 from attncc.device import DeviceModel
 from attncc.ir.schedule import Operands, Shape
 from attncc.ir.tile import Tiling
@@ -48,7 +49,7 @@ class Golden:
 
     def text(self) -> str:
         """What the emitter writes for this case."""
-        backend = backends()[self.backend]
+        backend = gluon if self.lowered else backends()[self.backend]
         pattern = lower.lower(load.find(self.pattern), {})
         phase = backend.phase(LONG, pattern.grain())
         schedule = backend.space(self.operands, phase, self.device, pattern.grain()).default()

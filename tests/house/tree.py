@@ -24,8 +24,8 @@ def modules() -> list[Path]:
 
 
 def sources() -> list[Path]:
-    """Every Python file written by hand: the package, the bench and the tests."""
-    written = [*_walk(ROOT / "bench"), *_walk(ROOT / "tests")]
+    """Every Python file written by hand: the package, the bench, the examples and the tests."""
+    written = [*_walk(ROOT / "bench"), *_walk(ROOT / "examples"), *_walk(ROOT / "tests")]
     return modules() + sorted(p for p in written if p.suffix == ".py" and "golden" not in p.parts[:-1])
 
 

@@ -21,9 +21,9 @@ from attncc.cli.options import (
 )
 from attncc.cli.plan import describe
 from attncc.cli.ranks import describe as on_ranks
-from attncc.codegen import gluon
-from attncc.codegen.gluon.segments import unlowered
 from attncc.codegen.kernel import KernelSource
+from attncc.codegen.triton import gluon
+from attncc.codegen.triton.gluon.segments import unlowered
 from attncc.device import DeviceModel
 from attncc.errors import NotCompilable
 from attncc.ir.expr import given

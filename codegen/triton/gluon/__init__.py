@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from attncc.codegen.gluon.emit import emit
-from attncc.codegen.gluon.knobs import space
 from attncc.codegen.kernel import CompiledKernel, KernelSource
+from attncc.codegen.triton.gluon.emit import emit
+from attncc.codegen.triton.gluon.knobs import space
 from attncc.codegen.triton.knobs import tiling
 from attncc.codegen.triton.phases import phase
 from attncc.codegen.triton.toolchain import toolchain
@@ -19,6 +19,6 @@ def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
     Raises NoGpu, and CompilationFailed or NotCompilable.
     """
     # Only here are PyTorch and Triton needed.
-    from attncc.codegen.gluon.build import build as compiled
+    from attncc.codegen.triton.gluon.build import build as compiled
 
     return compiled(source, device)

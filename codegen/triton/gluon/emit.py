@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from attncc.codegen.exprs import Language
-from attncc.codegen.gluon import skeleton
-from attncc.codegen.gluon.segments import Segment, segments, unfit
 from attncc.codegen.header import header_lines
 from attncc.codegen.kernel import KernelSource, Phase
 from attncc.codegen.triton.breaking import WIDTH, pieces
 from attncc.codegen.triton.exprs import NUMBERS, TILES, TritonPrinter
 from attncc.codegen.triton.functions import FUNCTIONS
+from attncc.codegen.triton.gluon import skeleton
+from attncc.codegen.triton.gluon.segments import segments, unfit
+from attncc.codegen.triton.gluon.stretches import FULL, MASKED, Stretches
+from attncc.codegen.triton.gluon.writing import called, listed, partition, signature, tight
 from attncc.codegen.triton.rows import ALIGNED, EXISTING
 from attncc.codegen.triton.score import factor_text, rule_lines, scale_text, sloped
 from attncc.codegen.writer import Writer
@@ -29,8 +31,6 @@ CONSUMER_REGISTERS = 240
 PRODUCER_REGISTERS = 24
 #: Values of the knob `lowering`: with and without what holds the exponentials in front of the wait.
 ANCHORED, FREE = "gluon", "gluon_free"
-#: Steps without a mask come first.
-FULL, MASKED = "full", "masked"
 #: Constants of a module that a parameter may not be called.
 OWN = ("HEAD_DIM", "BLOCK_M", "BLOCK_N", "ROWS", "STAGES", "CONSUMERS", "TILE_BYTES", "QUERY_BYTES", "LOG2E", "LN2")
 
@@ -40,7 +40,8 @@ def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -
     reason = unfit(plan)
     assert reason is None, f"{plan.pattern.name} has no Gluon kernel: {reason}"
     entry = f"{plan.pattern.name}_forward"
-    made = _Module(plan, operands, schedule, segments(plan, _printer(plan, NUMBERS), schedule.number("BLOCK_N")))
+    found = segments(plan, _printer(plan, NUMBERS), schedule.number("BLOCK_N"))
+    made = _Module(plan, operands, schedule, Stretches(found))
     code = _gluon(made.text(entry))
     shared = "\n\n".join(_gluon(text) for name, text in FUNCTIONS.items() if re.search(rf"\b{name}\(", code))
     anchored = [skeleton.ANCHOR] if schedule["lowering"] == ANCHORED else []
@@ -79,7 +80,7 @@ class _Module:
     plan: TilePlan
     operands: Operands
     schedule: Schedule
-    found: Sequence[Segment]
+    stretches: Stretches
 
     def constants(self) -> Mapping[str, int | float]:
         """Every constant that the module may use."""
@@ -96,80 +97,25 @@ class _Module:
 
     def text(self, entry: str) -> str:
         """All functions, the kernel last."""
-        ends = (self._ends(), self._counted(), self._places(FULL), self._places(MASKED))
-        return "\n\n".join((*ends, skeleton.FETCH, self._producer(), self._consumer(), self._kernel(entry)))
-
-    def _visited(self) -> list[Segment]:
-        """The stretches in the order of their steps: those without a mask first."""
-        return sorted((one for one in self.found if one.stop), key=lambda one: one.mask is not None)
-
-    def _ends(self) -> str:
-        order = self._visited()
-        w = Writer()
-        w.line("@gluon.jit")
-        with w.block("def ends(batch, head, q_first, q_last, q_len, kv_len):"):
-            w.line('"""The first key and the end of each stretch of keys; those without a mask are visited first."""')
-            for one in self.found:
-                w.lines("\n".join((*([one.remark] if one.remark else []), *one.lines)))
-                if one.stop:
-                    _assigned(w, f"first_{order.index(one)}", one.first)
-                    _assigned(w, f"stop_{order.index(one)}", one.stop)
-            _listed(w, "return ", self._names())
-        return w.source()
-
-    def _counted(self) -> str:
-        full = sum(one.mask is None for one in self._visited())
-        w = Writer()
-        w.line("@gluon.jit")
-        _signature(w, "counted", self._names())
-        with w.block(""):
-            w.line('"""How many steps have no mask, and how many there are in all; a tile that sees no key has one."""')
-            w.line("steps = 0")
-            for at in range(full):
-                w.line(f"steps += tl.cdiv(tl.maximum(stop_{at} - first_{at}, 0), BLOCK_N)")
-            w.line("full = steps")
-            for at in range(full, len(self._visited())):
-                w.line(f"steps += tl.cdiv(tl.maximum(stop_{at} - first_{at}, 0), BLOCK_N)")
-            w.line("return full, tl.maximum(steps, 1)")
-        return _without_blank(w.source())
-
-    def _places(self, kind: str) -> str:
-        """Where steps lie whose stretches are of one kind, counted from the first of them."""
-        w = Writer()
-        w.line("@gluon.jit")
-        _signature(w, f"place_{kind}", f"t, {self._names(kind)}" if self._names(kind) else "t")
-        with w.block(""):
-            w.line(
-                f'"""The first key of step t of the {kind} ones, and the end of its stretch; 0 where there is none."""'
-            )
-            w.lines("start = 0\nstop = 0")
-            for at in self._of(kind):
-                w.line(f"steps = tl.cdiv(tl.maximum(stop_{at} - first_{at}, 0), BLOCK_N)")
-                w.line("here = (t >= 0) & (t < steps)")
-                w.line(f"start = tl.where(here, first_{at} + t * BLOCK_N, start)")
-                w.line(f"stop = tl.where(here, stop_{at}, stop)")
-                w.line("t -= steps")
-            w.line("return start, stop")
-        return _without_blank(w.source())
-
-    def _of(self, kind: str) -> list[int]:
-        return [at for at, one in enumerate(self._visited()) if (one.mask is None) == (kind == FULL)]
+        at = self.stretches
+        places = (at.ends(), at.counted(), at.places(FULL), at.places(MASKED))
+        return "\n\n".join((*places, skeleton.FETCH, self._producer(), self._consumer(), self._kernel(entry)))
 
     def _producer(self) -> str:
         w = Writer()
         w.line("@gluon.jit")
-        _signature(w, "producer", skeleton.PRODUCER)
+        signature(w, "producer", skeleton.PRODUCER)
         with w.block(""):
             w.line('"""Copies the keys and values of every step; of a tile that sees no key, those of one step."""')
             self._known(w)
             w.line("t = 0")
-            for at in range(len(self._visited())):
+            for at in range(len(self.stretches.visited())):
                 with w.block(f"for start in range(first_{at}, stop_{at}, BLOCK_N):"):
                     w.line(f"fetch({skeleton.RINGS}, start, t)")
                     w.line("t += 1")
             with w.block("if t == 0:"):
                 w.line(f"fetch({skeleton.RINGS}, 0, 0)")
-        return _without_blank(w.source())
+        return tight(w.source())
 
     def _consumer(self) -> str:
         rules, mask = self.plan.pattern.score, fold(self.plan.pattern.mask)
@@ -177,12 +123,12 @@ class _Module:
         inside = conjunction(mask, Compare("<", Var("kv"), Var("stop")))
         w = Writer()
         w.line("@gluon.jit")
-        _signature(w, "consumer", "PART: gl.constexpr, " + skeleton.CONSUMER.format(slope=slope))
+        signature(w, "consumer", "PART: gl.constexpr, " + skeleton.CONSUMER.format(slope=slope))
         with w.block(""):
             w.line('"""Attends from ROWS rows of the query tile; its step t waits for step t of the producer."""')
             w.lines(skeleton.CONSUMER_OPENING)
             self._known(w)
-            _called(w, "full, steps = counted", self._names())
+            called(w, "full, steps = counted", self.stretches.names())
             if slope:
                 w.line("slope = tl.load(slope_ptr + head)")
             w.line(f"score_scale = {scale_text(rules)}")
@@ -205,7 +151,7 @@ class _Module:
             self._loop(w, "range(tl.maximum(full, 1), steps)", MASKED, inside)
             w.line()
             w.lines(skeleton.CLOSING)
-        return _without_blank(w.source())
+        return tight(w.source())
 
     def _loop(self, w: Writer, steps: str, kind: str, mask: BoolExpr | None) -> None:
         with w.block(f"for t in {steps}:"):
@@ -219,8 +165,8 @@ class _Module:
             w.line(skeleton.WEIGH)
 
     def _placed(self, w: Writer, kind: str, step: str) -> None:
-        names = self._names(kind)
-        _called(w, f"start, stop = place_{kind}", f"{step}, {names}" if names else step)
+        names = self.stretches.names(kind)
+        called(w, f"start, stop = place_{kind}", f"{step}, {names}" if names else step)
 
     def _weights(self, w: Writer, mask: BoolExpr | None) -> None:
         """From the products of one step to its weights."""
@@ -241,11 +187,7 @@ class _Module:
         w.line(f"weight, rescale, row_max, row_sum = softmax_step(score, {factor}, row_max, row_sum)")
 
     def _known(self, w: Writer) -> None:
-        _listed(w, "", self._names(), " = ends(batch, head, q_first, q_last, q_len, kv_len)")
-
-    def _names(self, kind: str | None = None) -> str:
-        which = range(len(self._visited())) if kind is None else self._of(kind)
-        return ", ".join(f"first_{at}, stop_{at}" for at in which)
+        listed(w, "", self.stretches.names(), " = ends(batch, head, q_first, q_last, q_len, kv_len)")
 
     def _kernel(self, entry: str) -> str:
         slope = "slope_ptr, " if sloped(self.plan.pattern.score) else ""
@@ -253,7 +195,7 @@ class _Module:
         ends = ALIGNED if self.plan.aligned else EXISTING
         w = Writer()
         w.line('@gluon.jit(do_not_specialize=["q_len", "kv_len", "group"])')
-        _signature(w, entry, f"query_desc, key_desc, value_desc, out_desc, lse_ptr, {slope}q_len, kv_len, group, scale")
+        signature(w, entry, f"query_desc, key_desc, value_desc, out_desc, lse_ptr, {slope}q_len, kv_len, group, scale")
         with w.block(""):
             w.line('"""Attends from one query tile of one head; scale is above 0."""')
             w.lines(skeleton.STAND.format(q_first=ends[Q_FIRST], q_last=ends[Q_LAST]))
@@ -263,62 +205,9 @@ class _Module:
             with w.block("gl.warp_specialize(", ")"):
                 with w.block("[", "],"):
                     for part in range(consumers):
-                        _partition(w, "consumer", f"{part}, {skeleton.CONSUMER.format(slope=slope)}")
-                    _partition(w, "producer", skeleton.PRODUCER)
+                        partition(w, "consumer", f"{part}, {skeleton.CONSUMER.format(slope=slope)}")
+                    partition(w, "producer", skeleton.PRODUCER)
                 registers = [CONSUMER_REGISTERS] * (consumers - 1) + [PRODUCER_REGISTERS]
                 w.line(f"{[4] * (consumers - 1) + [1]},")
                 w.line(f"{registers},")
-        return _without_blank(w.source())
-
-
-def _assigned(w: Writer, name: str, value: str) -> None:
-    w.line(f"{name} = {value}")
-
-
-def _listed(w: Writer, before: str, items: str, after: str = "") -> None:
-    """A tuple, in brackets where it does not fit the line."""
-    if len(before) + len(items) + len(after) <= WIDTH - w.column:
-        w.line(f"{before}{items}{after}")
-        return
-    with w.block(f"{before}(", f"){after}"):
-        w.lines("\n".join(_filled(items, WIDTH - w.column)))
-
-
-def _signature(w: Writer, name: str, arguments: str) -> None:
-    line = f"def {name}({arguments}):"
-    if len(line) <= WIDTH:
-        w.line(line)
-        return
-    with w.block(f"def {name}("):
-        w.lines("\n".join(_filled(arguments, WIDTH - w.column)))
-    w.line("):")
-
-
-def _called(w: Writer, what: str, arguments: str) -> None:
-    """A call, its arguments in lines of their own where they do not fit."""
-    if len(what) + len(arguments) + 2 <= WIDTH - w.column:
-        w.line(f"{what}({arguments})")
-        return
-    with w.block(f"{what}(", ")"):
-        w.lines("\n".join(_filled(arguments, WIDTH - w.column)))
-
-
-def _partition(w: Writer, name: str, arguments: str) -> None:
-    with w.block("(", "),"):
-        w.line(f"{name},")
-        with w.block("(", "),"):
-            w.lines("\n".join(_filled(arguments, WIDTH - w.column)))
-
-
-def _filled(items: str, width: int) -> list[str]:
-    lines = [""]
-    for item in items.split(", "):
-        if len(lines[-1]) + len(item) + 2 > width:
-            lines.append("")
-        lines[-1] += f"{' ' if lines[-1] else ''}{item},"
-    return lines
-
-
-def _without_blank(text: str) -> str:
-    """The body follows its signature at once."""
-    return re.sub(r":\n\n", ":\n", text)
+        return tight(w.source())

@@ -11,9 +11,9 @@ from torch import Tensor
 from triton.errors import TritonError
 from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
-from attncc.codegen.gluon.emit import ROWS
-from attncc.codegen.gluon.static import layout, options
 from attncc.codegen.kernel import CompiledKernel, KernelSource
+from attncc.codegen.triton.gluon.emit import ROWS
+from attncc.codegen.triton.gluon.static import layout, options
 from attncc.codegen.triton.launch import MOST_PROGRAMS, Function, described, positive, slopes_of, tiles
 from attncc.codegen.triton.module import load
 from attncc.device import DeviceModel

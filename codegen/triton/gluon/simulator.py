@@ -11,9 +11,9 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Final
 
@@ -21,17 +21,12 @@ import torch
 from torch import Tensor
 
 from attncc.codegen.kernel import KernelSource
+from attncc.codegen.triton.gluon.emit import ROWS
+from attncc.codegen.triton.gluon.machine import Barrier, Description, Fault, Product, Ring, Run, Shared, View
 from attncc.ir.alibi import slopes
 
-#: Longer than any copy takes.
-PATIENCE: Final = 3.0
 #: A copy lands after at most so many seconds.
 LATEST: Final = 0.0004
-ROWS: Final = 64
-
-
-class Fault(Exception):
-    """What a GPU would have answered with wrong numbers, or with silence."""
 
 
 class _Id(int):
@@ -39,146 +34,6 @@ class _Id(int):
 
     def to(self, dtype: object) -> _Id:
         return self
-
-
-@dataclass(slots=True)
-class _Shared:
-    """Memory of a program. `version` counts what was written; `landed` is False while a copy is under way."""
-
-    data: Tensor
-    version: int = 0
-    landed: bool = False
-    fenced: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A part of shared memory, seen in another shape."""
-
-    memory: _Shared
-    shape: tuple[int, ...]
-    turned: bool = False
-
-    def reshape(self, shape: Sequence[int]) -> _View:
-        return _View(self.memory, tuple(shape), self.turned)
-
-    def permute(self, order: Sequence[int]) -> _View:
-        assert tuple(order) == (1, 0), "matrices are transposed"
-        return _View(self.memory, self.shape[::-1], not self.turned)
-
-    def read(self) -> Tensor:
-        shape = self.shape[::-1] if self.turned else self.shape
-        seen = self.memory.data.reshape(shape)
-        return seen.T if self.turned else seen
-
-    def store(self, value: Tensor) -> None:
-        self.memory.data.copy_(value.reshape(self.memory.data.shape))
-        self.memory.version += 1
-        self.memory.landed, self.memory.fenced = True, False
-
-
-@dataclass(slots=True)
-class _Ring:
-    """Several pieces of shared memory, or of barriers."""
-
-    pieces: list[_Shared] | list[_Barrier]
-
-    def index(self, at: int) -> _View | _Barrier:
-        piece = self.pieces[int(at)]
-        return _View(piece, tuple(piece.data.shape)) if isinstance(piece, _Shared) else piece
-
-
-class _Barrier:
-    """An mbarrier: a phase is over when all have arrived and all bytes have landed."""
-
-    def __init__(self, run: _Run) -> None:
-        self._run, self._count, self._missing, self._bytes, self._phases = run, 0, 0, 0, 0
-
-    def init(self, count: int) -> None:
-        self._count = self._missing = count
-
-    def arrive(self, arrivals: int = 1, expected: int = 0) -> None:
-        with self._run.changed:
-            self._missing -= arrivals
-            self._bytes += expected
-            if self._missing < 0:
-                raise Fault("more arrive at a barrier than it waits for")
-            self._settle()
-
-    def land(self, size: int) -> None:
-        with self._run.changed:
-            self._bytes -= size
-            self._settle()
-
-    def wait(self, phase: int) -> None:
-        """Until the phase of this parity is over."""
-        with self._run.changed:
-            ended = self._run.changed.wait_for(lambda: self._phases & 1 != phase or self._run.failed, PATIENCE)
-        if self._run.failed:
-            raise Fault("another partition has failed")
-        if not ended:
-            raise Fault("a partition waits for what never comes")
-
-    def _settle(self) -> None:
-        if self._missing == 0 and self._bytes == 0:
-            self._phases += 1
-            self._missing = self._count
-            self._run.changed.notify_all()
-
-
-@dataclass(slots=True)
-class _Product:
-    """A product under way: its operands, and how those in shared memory were when it began."""
-
-    left: Tensor | _View
-    right: _View
-    start: Tensor
-    versions: tuple[int, ...]
-
-    def result(self) -> Tensor:
-        now = tuple(one.memory.version for one in (self.left, self.right) if isinstance(one, _View))
-        if now != self.versions:
-            raise Fault("an operand of a product was overwritten before the product was done")
-        left = self.left.read() if isinstance(self.left, _View) else self.left
-        return self.start + left.float() @ self.right.read().float()
-
-
-@dataclass(slots=True)
-class _Description:
-    """A tensor descriptor: out of bounds, zeros are read and nothing is written."""
-
-    tensor: Tensor
-    block: tuple[int, ...]
-    layout: None = None
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.tensor.dtype
-
-    def parts(self, at: Sequence[int]) -> tuple[Tensor, slice]:
-        """The rows of the block that exist, and which of the block they are."""
-        batch, head, row, _ = map(int, at)
-        first, last = max(row, 0), min(row + self.block[2], self.tensor.shape[2])
-        return self.tensor[batch, head, first : max(first, last)], slice(first - row, max(first, last) - row)
-
-
-@dataclass(slots=True)
-class _Run:
-    """One program."""
-
-    programs: tuple[int, int, int]
-    place: tuple[int, int, int]
-    chance: random.Random
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    failed: bool = False
-    faults: list[BaseException] = field(default_factory=list)
-    own: threading.local = field(default_factory=threading.local)
-
-    def under_way(self) -> list[_Product]:
-        if not hasattr(self.own, "products"):
-            self.own.products = []
-        found: list[_Product] = self.own.products
-        return found
 
 
 def simulate(
@@ -190,19 +45,19 @@ def simulate(
     kv_heads, kv_len = key.shape[1:3]
     out, lse = torch.full_like(query, torch.nan), torch.full(query.shape[:3], torch.nan)
     tiles = (kv_len - 1) // block_m - (kv_len - q_len) // block_m + 1
-    described = [_Description(one, (1, 1, rows, one.shape[3])) for one, rows in zip(
+    described = [Description(one, (1, 1, rows, one.shape[3])) for one, rows in zip(
         (query, key, value, out), (ROWS, block_n, block_n, ROWS), strict=True
     )]  # fmt: skip
     sloped = [_Pointer(torch.tensor(slopes(q_heads)), 0)] if "slope_ptr" in source.text else []
     chance, grid = random.Random(seed), (tiles, q_heads, batch)
     for place in ((x, y, z) for z in range(batch) for y in range(q_heads) for x in range(tiles)):
-        run = _Run(grid, place, random.Random(chance.random()))
+        run = Run(grid, place, random.Random(chance.random()))
         entry = _loaded(source, run)
         entry(*described, _Pointer(lse.view(-1), 0), *sloped, q_len, kv_len, q_heads // kv_heads, scale)
     return out, lse
 
 
-def _loaded(source: KernelSource, run: _Run) -> Callable[..., None]:
+def _loaded(source: KernelSource, run: Run) -> Callable[..., None]:
     """The kernel over stand-ins for the language."""
     text = re.sub(r"^from triton[^(\n]*(\([^)]*\)|.*)$", "", source.text, flags=re.MULTILINE)
     names: dict[str, object] = {**_language(run)}
@@ -223,7 +78,7 @@ class _Pointer:
         return _Pointer(self.tensor, self.at + more)
 
 
-def _language(run: _Run) -> Mapping[str, object]:
+def _language(run: Run) -> Mapping[str, object]:
     """The names that a generated module imports."""
 
     def decorated(function: object = None, **_: object) -> object:
@@ -263,7 +118,7 @@ def _nothing(*_: object, **__: object) -> None:
     return None
 
 
-def _arrive(barrier: _Barrier, count: int = 1) -> None:
+def _arrive(barrier: Barrier, count: int = 1) -> None:
     barrier.arrive(count)
 
 
@@ -298,15 +153,15 @@ def _whole(value: object) -> Tensor:
     return value
 
 
-def _allocated(run: _Run, dtype: torch.dtype, shape: Sequence[int]) -> _Ring | _Barrier:
+def _allocated(run: Run, dtype: torch.dtype, shape: Sequence[int]) -> Ring | Barrier:
     if len(shape) == 1:
-        return _Barrier(run)
+        return Barrier(run)
     if len(shape) == 2:
-        return _Ring([_Barrier(run) for _ in range(shape[0])])
-    return _Ring([_Shared(torch.full(tuple(shape[1:]), torch.nan, dtype=dtype)) for _ in range(shape[0])])
+        return Ring([Barrier(run) for _ in range(shape[0])])
+    return Ring([Shared(torch.full(tuple(shape[1:]), torch.nan, dtype=dtype)) for _ in range(shape[0])])
 
 
-def _copy_in(run: _Run, desc: _Description, at: Sequence[int], barrier: _Barrier, view: _View) -> None:
+def _copy_in(run: Run, desc: Description, at: Sequence[int], barrier: Barrier, view: View) -> None:
     memory = view.memory
     memory.data.fill_(torch.nan)
     memory.version += 1
@@ -332,7 +187,7 @@ def _fence() -> None:
     _fences.done = True
 
 
-def _copy_out(desc: _Description, at: Sequence[int], view: _View) -> None:
+def _copy_out(desc: Description, at: Sequence[int], view: View) -> None:
     if not getattr(_fences, "done", False):
         raise Fault("a copy reads what was not made visible to it")
     found, where = desc.parts(at)
@@ -340,20 +195,20 @@ def _copy_out(desc: _Description, at: Sequence[int], view: _View) -> None:
 
 
 def _multiply(
-    run: _Run, left: Tensor | _View, right: _View, acc: Tensor, use_acc: bool = True, is_async: bool = False
-) -> _Product:
+    run: Run, left: Tensor | View, right: View, acc: Tensor, use_acc: bool = True, is_async: bool = False
+) -> Product:
     assert is_async, "products run while their warps go on"
-    views = [one for one in (left, right) if isinstance(one, _View)]
+    views = [one for one in (left, right) if isinstance(one, View)]
     if not all(one.memory.landed for one in views):
         raise Fault("a product begins before its operands are there")
     _whole(acc)
     start = acc if use_acc else torch.zeros_like(acc)
-    product = _Product(left, right, start, tuple(one.memory.version for one in views))
+    product = Product(left, right, start, tuple(one.memory.version for one in views))
     run.under_way().append(product)
     return product
 
 
-def _wait(run: _Run, left: int, deps: Sequence[_Product]) -> Tensor:
+def _wait(run: Run, left: int, deps: Sequence[Product]) -> Tensor:
     under_way = run.under_way()
     (wanted,) = deps
     if wanted not in under_way:
@@ -369,32 +224,17 @@ def _wait(run: _Run, left: int, deps: Sequence[_Product]) -> Tensor:
     return results[id(wanted)]
 
 
-def _specialize(run: _Run, partitions: Sequence[tuple[Callable[..., None], Sequence[object]]]) -> None:
-    threads = [threading.Thread(target=_partition, args=(run, function, given)) for function, given in partitions]
-    with _started(threads):
-        pass
+def _specialize(run: Run, partitions: Sequence[tuple[Callable[..., None], Sequence[object]]]) -> None:
+    with ThreadPoolExecutor(len(partitions)) as pool:
+        for function, given in partitions:
+            pool.submit(_partition, function, given).add_done_callback(run.ended)
     for fault in run.faults:
         raise fault
 
 
-@contextmanager
-def _started(threads: Sequence[threading.Thread]) -> Iterator[None]:
-    for thread in threads:
-        thread.start()
-    yield
-    for thread in threads:
-        thread.join()
-
-
-def _partition(run: _Run, function: Callable[..., None], given: Sequence[object]) -> None:
+def _partition(function: Callable[..., None], given: Sequence[object]) -> None:
     _fences.done = False
-    try:
-        function(*given)
-    except BaseException as fault:  # noqa: BLE001 - told by the thread that began the partitions
-        with run.changed:
-            run.faults.append(fault)
-            run.failed = True
-            run.changed.notify_all()
+    function(*given)
 
 
 def _store(pointer: _Pointer, value: Tensor, mask: Tensor) -> None:

@@ -17,9 +17,9 @@ from triton.compiler import CompiledKernel
 from triton.experimental.gluon import language as gl
 from triton.experimental.gluon._runtime import GluonASTSource
 
-from attncc.codegen.gluon.emit import ROWS
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.arguments import kind
+from attncc.codegen.triton.gluon.emit import ROWS
 from attncc.codegen.triton.module import load
 from attncc.settings import cache_dir
 
