@@ -67,8 +67,10 @@ def recorded(name: str) -> Iterator[Compilation]:
     for line in (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
         pattern, arch, dtype, head_dim, choices, outcome, seconds = json.loads(line)
         operands, device = Operands(dtype, head_dim), named(arch)
-        names = [knob.name for knob in triton.space(operands, "prefill", device).knobs]
-        schedule = Schedule(tuple(zip(names, choices, strict=True)))
+        knobs = triton.space(operands, "prefill", device).knobs
+        # Knobs that are younger than the table stand at their defaults.
+        values = (*choices, *(knob.default for knob in knobs[len(choices) :]))
+        schedule = Schedule(tuple((knob.name, value) for knob, value in zip(knobs, values, strict=True)))
         most = figures(device).unit.program_bytes
         dead = outcome[0] != "used" or outcome[2] > SPILL_BYTES or outcome[3] > most
         yield Compilation(pattern, device, operands, schedule, dead, seconds)

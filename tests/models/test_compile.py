@@ -9,7 +9,7 @@ from transformers import DynamicCache, StaticCache
 import attncc
 from attncc.models.plan import Plan, Rule, Use
 from attncc.models.plan_spans import All, Range
-from attncc.models.register import register
+from attncc.models.registering import register
 from tests.models.samples import distance, logits, model, padded, prompt
 
 A_SHAPE = attncc.Pattern.load("a_shape", sink=2, window=5)

@@ -13,7 +13,7 @@ import attncc
 from attncc.errors import ExtraMissing, MaskNotServed, ModelNotServed
 from attncc.models import adapter
 from attncc.models.masks import numbered
-from attncc.models.register import register
+from attncc.models.registering import register
 from attncc.models.rows import attend_rows, known
 from attncc.models.sequences import PADDING, UNKNOWN, UNUSED, parts
 from tests.models.samples import distance, logits, model, padded, prompt

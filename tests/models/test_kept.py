@@ -13,7 +13,7 @@ from attncc.errors import PatternDoesNotFit
 from attncc.models.kept import Choice, taken_over
 from attncc.models.plan import Plan, Rule, Use
 from attncc.models.plan_spans import All, Range
-from attncc.models.register import register
+from attncc.models.registering import register
 from tests.models.samples import distance, logits, model, padded, prompt
 from tests.ops.samples import call
 

@@ -14,7 +14,7 @@ from attncc.errors import ModelNotServed, PatternDoesNotFit
 from attncc.models.grouping import Share, launches, runs
 from attncc.models.plan import Plan, Rule, Use
 from attncc.models.plan_spans import Range
-from attncc.models.register import apply, register
+from attncc.models.registering import apply, register
 from tests.models.samples import distance, logits, model, padded, prompt
 
 A_SHAPE = attncc.Pattern.load("a_shape", sink=2, window=5)
