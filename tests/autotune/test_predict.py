@@ -145,9 +145,11 @@ def test_what_cannot_win_is_not_compiled(library: KernelLibrary) -> None:
     result = run(library, asked, trials=10_000)
     best = min(trial.micros for trial in result.trials)
     forecast = Forecast(job)
+    assert all(schedule["lowering"] == "triton" for schedule in asked.schedules), "of others the model knows nothing"
+    known = {schedule for schedule in job.space().schedules() if schedule["lowering"] == "triton"}
     assert all(
         forecast.estimate(schedule).bound >= best or doomed(forecast.plan(schedule), BF16, schedule, "sm_90")
-        for schedule in set(job.space().schedules()) - set(asked.schedules)
+        for schedule in known - set(asked.schedules)
     )
 
 
