@@ -27,7 +27,7 @@ HOME = {
 }
 
 #: Rooms that are imported when they are first named.
-ROOMS = ("models", "nn")
+ROOMS = ("models", "nn", "parallel")
 
 # While `python -m attncc` is being found, the program's name is "-m".
 _program = PurePath(*sys.argv[:1]).stem in ("attncc", "-m")

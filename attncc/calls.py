@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache, partial
 from typing import Protocol, TypeAlias
 
@@ -17,6 +16,7 @@ from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import Operands, Shape
 from attncc.library.key import shape_class
 from attncc.lists import NOTHING, Given
+from attncc.once import say_once
 from attncc.ref import plain
 
 #: out like query, and lse, float32 [batch, q_heads, q_len].
@@ -88,7 +88,7 @@ class Attend:
         try:
             return compiler.kernel(self.pattern, operands, shape, device)
         except NoCompiler as error:
-            _say_once(f"{error}; until then attncc computes with PyTorch's own operators, which is slow")
+            say_once(f"{error}; until then attncc computes with PyTorch's own operators, which is slow")
             return partial(_plain, self.pattern)
 
 
@@ -125,8 +125,3 @@ def model_of(device: torch.device) -> DeviceModel:
     if torch.version.hip:
         return amd(properties.name, properties.gcnArchName, *sizes)
     return nvidia(properties.name, properties.major, properties.minor, *sizes)
-
-
-@cache
-def _say_once(sentence: str) -> None:
-    warnings.warn(sentence, stacklevel=2)

@@ -14,7 +14,7 @@ from attncc.autotune.job import Job
 from attncc.autotune.limits import Limits, limits
 from attncc.autotune.provenance import made_with
 from attncc.autotune.pruned import pruned
-from attncc.ir.schedule import Schedule, SearchSpace
+from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure, Timing, Trial
 from attncc.library.files import all_shipped
 from attncc.library.find import Found, nearest
@@ -67,7 +67,7 @@ def explain(job: Job, library: Path) -> Explanation:
         built_in=built_in,
         found=found if usable else None,
         ties=found.entry.ties if found and usable else (),
-        combined=_combinations(space),
+        combined=sum(1 for _ in space.combinations()),
         legal=sum(1 for _ in space.schedules()),
         timed=sum(isinstance(trial.outcome, Timing) for trial in trials),
         pruned=(*_refused(job), *_failed(trials)),
@@ -83,13 +83,6 @@ def _stored(job: Job, library: Path) -> tuple[tuple[Trial, ...], tuple[Found, ..
         return (), nearest(job.key(), [all_shipped()])
     with KernelLibrary(library) as store:
         return store.trials(job.key()), nearest(job.key(), [store, all_shipped()])
-
-
-def _combinations(space: SearchSpace) -> int:
-    count = 1
-    for knob in space.knobs:
-        count *= len(knob.choices)
-    return count
 
 
 def _refused(job: Job) -> tuple[Pruned, ...]:

@@ -104,10 +104,7 @@ class _Prediction:
         def judged(schedule: Schedule) -> tuple[TilePlan, Operands, Schedule, str]:
             return self.forecast.plan(schedule), self.job.operands, schedule, self.job.device.arch
 
-        # Of kernels one level below Triton the model knows nothing: they win where they are measured, or not at all.
-        known = [
-            s for s in space.schedules() if dict(s.choices).get("lowering") == dict(default.choices).get("lowering")
-        ]
+        known = filter(space.foreseen, space.schedules())
         others = [s for s in known if s != default and doomed(*judged(s)) is None]
         return [default, *sorted(others, key=lambda s: (doubtful(*judged(s)), self.forecast.micros(s)))]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from attncc.autotune.forecast import Forecast, learned
@@ -18,8 +17,7 @@ from attncc.library.store import KernelLibrary
 def pruned(job: Job) -> Iterator[tuple[Schedule, Failure]]:
     """Every choice of the knobs that is refused before any compiler runs, in their order, with its reason."""
     space, forecast = job.space(), Forecast(job)
-    for values in itertools.product(*(knob.choices for knob in space.knobs)):
-        schedule = Schedule(tuple(zip((knob.name for knob in space.knobs), values, strict=True)))
+    for schedule in space.combinations():
         sentence = space.refusal(schedule)
         if sentence is not None:
             yield schedule, Failure("refused", sentence)

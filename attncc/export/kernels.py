@@ -23,6 +23,7 @@ from attncc.library.files import all_shipped
 from attncc.library.key import POLICY, KernelKey
 from attncc.library.store import KernelLibrary
 
+#: The backends whose launchers an export carries along.
 SUFFIX: Mapping[str, str] = {"cpu": ".c", "triton": ".py"}
 #: A call of many queries, which is a decode only where every call is one.
 LONG = 1 << 20
@@ -77,11 +78,17 @@ def _of(
     mine = [one for one in entries if _call(one.key) == call and _alike(one.key.hardware, device)]
     best: dict[tuple[str, int, str], LibraryEntry] = {}
     for entry in sorted(mine, key=lambda one: _rank(one, device)):
-        # What the knobs do not offer is of another attncc; Gluon kernels have a launcher that exports do not carry.
-        if space.holds(entry.schedule) and "gluon" not in str(entry.schedule):
+        # What the knobs do not offer is of another attncc.
+        if space.holds(entry.schedule) and _source(pattern, operands, phase, device, entry.schedule).backend in SUFFIX:
             best.setdefault((entry.key.hardware, entry.key.group, entry.key.shape_class), entry)
     for _, entry in sorted(best.items()):
         yield _written(pattern, operands, phase, device, entry.schedule, entry)
+
+
+def _source(
+    pattern: Pattern, operands: Operands, phase: Phase, device: DeviceModel, schedule: Schedule
+) -> KernelSource:
+    return compiler.source(pattern, operands, phase, schedule, compiler.BACKEND[device.kind])
 
 
 def _written(
@@ -92,7 +99,7 @@ def _written(
     schedule: Schedule,
     entry: LibraryEntry | None,
 ) -> Written:
-    source = compiler.source(pattern, operands, phase, schedule, compiler.BACKEND[device.kind])
+    source = _source(pattern, operands, phase, device, schedule)
     tuned = ("", 0, "") if entry is None else (entry.key.hardware, entry.key.group, entry.key.shape_class)
     digest = hashlib.sha256(source.text.encode()).hexdigest()[:12]
     name = f"{pattern.name}_{phase}_{operands.dtype}_{operands.head_dim}"

@@ -85,11 +85,13 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A name, its choices in their natural order (neighbours are similar), and the default."""
+    """A name, its choices in their natural order (neighbours are similar), and the default. Of choices that are
+    `unforeseen`, models know nothing: only measuring can judge them."""
 
     name: str
     choices: tuple[KnobValue, ...]
     default: KnobValue
+    unforeseen: tuple[KnobValue, ...] = ()
 
     def neighbours(self, value: KnobValue) -> Iterator[KnobValue]:
         """The choices next to `value`; for words, all others."""
@@ -119,12 +121,18 @@ class SearchSpace:
             named and all(schedule[knob.name] in knob.choices for knob in self.knobs) and self.refusal(schedule) is None
         )
 
-    def schedules(self) -> Iterator[Schedule]:
-        """Every legal schedule, in a fixed order."""
+    def combinations(self) -> Iterator[Schedule]:
+        """Every choice of the knobs, legal or not, in a fixed order."""
         for values in itertools.product(*(knob.choices for knob in self.knobs)):
-            schedule = Schedule(tuple(zip((knob.name for knob in self.knobs), values, strict=True)))
-            if self.refusal(schedule) is None:
-                yield schedule
+            yield Schedule(tuple(zip((knob.name for knob in self.knobs), values, strict=True)))
+
+    def schedules(self) -> Iterator[Schedule]:
+        """Every legal schedule, in the same order."""
+        return (schedule for schedule in self.combinations() if self.refusal(schedule) is None)
+
+    def foreseen(self, schedule: Schedule) -> bool:
+        """Whether models can speak of a schedule: none of its choices is one that only measuring can judge."""
+        return not any(schedule[knob.name] in knob.unforeseen for knob in self.knobs)
 
     def neighbours(self, schedule: Schedule) -> Iterator[Schedule]:
         """Legal schedules that differ from `schedule` by one step of one knob."""

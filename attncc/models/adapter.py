@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from functools import cache
 from typing import Protocol, cast
 from weakref import WeakKeyDictionary
 
@@ -12,9 +10,11 @@ import torch
 from torch import Tensor
 
 from attncc.errors import MaskNotServed, ModelNotServed
-from attncc.models.layer import attend_layer, widened
+from attncc.models.layer import attend_layer
 from attncc.models.masked import attend_masked
 from attncc.models.served import layer_launches, thresholds
+from attncc.once import say_once
+from attncc.widths import widened
 
 #: Arguments that change what attention means; a model that passes one is not served.
 STRANGE = {"position_bias": "a bias for each position", "indices": "keys of its own choice", "cache": "paged caches"}
@@ -62,7 +62,7 @@ def attention(
     _refuse(dropout, others)
     scale = query.shape[3] ** -0.5 if scaling is None else scaling
     if attention_mask is not None and attention_mask.dtype != torch.int32:
-        _say_once("a mask that is more than order, a window and padding is served by PyTorch, without the pattern")
+        say_once("a mask that is more than order, a window and padding is served by PyTorch, without the pattern")
         return attend_masked(query, key, value, attention_mask, scale, softcap, s_aux), None
     layer = _read(module) if torch.compiler.is_compiling() else _layer(module)
     causal = layer.causal and bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
@@ -130,8 +130,3 @@ def _everything(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, 
     valid = mask[:, 0, 0].to(query.device)
     out, _ = torch.ops.attncc.padded_dense(query, key, value, scale=scale, valid=valid)
     return cast(Tensor, out).transpose(1, 2)[..., :width]
-
-
-@cache
-def _say_once(sentence: str) -> None:
-    warnings.warn(sentence, stacklevel=2)

@@ -107,7 +107,7 @@ def _of_share(share: Share, group: int, copies: bool) -> Iterator[Launch]:
         pieces: tuple[tuple[int, ...], ...] = (tuple(owners),) if copies else runs(owners)
         for run in pieces:
             mine = tuple(head for owner in run for head in owned[owner])
-            yield launch(share.pattern, _even(mine), _even(run), share.role)
+            yield launch(share.pattern, even(mine), even(run), share.role)
 
 
 def runs(heads: Sequence[int]) -> tuple[tuple[int, ...], ...]:
@@ -122,6 +122,7 @@ def runs(heads: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(run) for run in found)
 
 
-def _even(heads: tuple[int, ...]) -> range | tuple[int, ...]:
+def even(heads: tuple[int, ...]) -> range | tuple[int, ...]:
+    """Heads at equal distances as a range, others as they are."""
     steps = {after - before for before, after in pairwise(heads)} or {1}
     return range(heads[0], heads[-1] + 1, steps.pop()) if len(steps) == 1 else heads

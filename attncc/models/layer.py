@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from attncc.calls import State
-from attncc.ir.schedule import HEAD_DIM_STEP, SMALLEST_HEAD_DIM
 from attncc.models.grouping import Launch, index, taken
 from attncc.models.kept import attend_with_role
 from attncc.models.rows import attend_rows
+from attncc.widths import widened
 
 
 def attend_layer(
@@ -46,17 +46,6 @@ def attend_layer(
         own = None if sinks is None else taken(sinks[None], one.q_heads)[0]
         out[:, :, index(one.q_heads)] = _launch(one, mine, its, whose, scale, own, tokens, owner).transpose(1, 2)
     return out[..., :width] if out.shape[3] != width else out
-
-
-def widened(*tensors: Tensor) -> list[Tensor]:
-    """The tensors with zeros behind their last dimension, up to the next head_dim that kernels exist for: scores stay,
-    and the result has zeros there too."""
-    widest = max(SMALLEST_HEAD_DIM, *(tensor.shape[3] for tensor in tensors))
-    width = -(-widest // HEAD_DIM_STEP) * HEAD_DIM_STEP
-    return [
-        tensor if tensor.shape[3] == width else torch.nn.functional.pad(tensor, (0, width - tensor.shape[3]))
-        for tensor in tensors
-    ]
 
 
 def _launch(

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
-
-import torch
+from typing import Protocol, TypeVar
 
 from attncc.errors import ExtraMissing, PatternDoesNotFit, UnknownPattern
 from attncc.models import plan_find
@@ -21,7 +18,14 @@ from attncc.pattern import SHIPPED, Pattern
 NAME = "attncc"
 PLAN = "attncc:plan:"
 
-Model = TypeVar("Model", bound=torch.nn.Module)
+
+class Settable(Protocol):
+    """A model of Transformers, as far as it is asked anything here."""
+
+    def set_attn_implementation(self, attn_implementation: str) -> object: ...
+
+
+Model = TypeVar("Model", bound=Settable)
 
 
 def register(what: Pattern | Plan | str | os.PathLike[str] | None = None, *, name: str | None = None) -> str:
@@ -54,8 +58,7 @@ def register(what: Pattern | Plan | str | os.PathLike[str] | None = None, *, nam
 
 def apply(model: Model, what: Pattern | Plan | str | os.PathLike[str] | None = None) -> Model:
     """`model`, of Transformers, with its attention served by `what`, as `register` takes it. Raises as `register`."""
-    set_implementation: Callable[[str], None] = getattr(model, "set_attn_implementation")  # noqa: B009 - not in Module
-    set_implementation(register(what))
+    model.set_attn_implementation(register(what))
     return model
 
 

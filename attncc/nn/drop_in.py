@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from functools import cache
 from typing import cast
 
 import torch
 from torch import Tensor
 
 from attncc.functional import attention
-from attncc.ir.schedule import HEAD_DIM_STEP, SMALLEST_HEAD_DIM
 from attncc.nn.unserved import unserved
+from attncc.once import say_once
 from attncc.pattern import Pattern, resolve
+from attncc.widths import widened
 
 SDPA = torch.nn.functional.scaled_dot_product_attention
 
@@ -46,10 +44,10 @@ def scaled_dot_product_attention(
     wanted = None if pattern is None else resolve(pattern)
     reason = unserved(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa, wanted)
     if reason is not None:
-        _say_once(f"scaled_dot_product_attention goes to PyTorch{', without the pattern' if wanted else ''}: {reason}")
+        say_once(f"scaled_dot_product_attention goes to PyTorch{', without the pattern' if wanted else ''}: {reason}")
         return SDPA(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
-    wide_query, wide_key, wide_value = _wide([_four(tensor) for tensor in (query, key, value)])
+    wide_query, wide_key, wide_value = widened(*map(_four, (query, key, value)))
     out = _attend(wide_query, wide_key, wide_value, attn_mask, is_causal, factor, wanted)
     return out[..., : value.shape[-1]].reshape(*query.shape[:-1], value.shape[-1])
 
@@ -85,17 +83,3 @@ def _four(tensor: Tensor) -> Tensor:
     if tensor.dim() < 4:
         return tensor[(None,) * (4 - tensor.dim())]
     return tensor if tensor.dim() == 4 else tensor.flatten(0, -4)
-
-
-def _wide(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """With zeros up to the next head_dim that kernels exist for, and numbers of a row side by side."""
-    widest = max(SMALLEST_HEAD_DIM, *(tensor.shape[3] for tensor in tensors))
-    width = -(-widest // HEAD_DIM_STEP) * HEAD_DIM_STEP
-    pad = torch.nn.functional.pad
-    padded = (pad(one, (0, width - one.shape[3])) if one.shape[3] < width else one for one in tensors)
-    return [one if one.stride(-1) == 1 else one.contiguous() for one in padded]
-
-
-@cache
-def _say_once(sentence: str) -> None:
-    warnings.warn(sentence, stacklevel=2)

@@ -79,9 +79,7 @@ def _funnel(
 ) -> Iterator[tuple[str, int]]:
     """Stages, and how many schedules are left after each; every combination of the knobs to begin with."""
     if job is not None:
-        combined = 1
-        for knob in job.space().knobs:
-            combined *= len(knob.choices)
+        combined = sum(1 for _ in job.space().combinations())
         yield "combinations", combined
         yield "may work", combined - refused
     yield "tried", len(trials)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from attncc.errors import BenchFileUnreadable
 from attncc.ir.schedule import DType, Shape
+from attncc.library.places import write_whole
 from attncc.report.decode import decoded
 
 #: `cpu` is the process's CPU time (one thread, robust on a shared machine); `wall` is elapsed time.
@@ -186,9 +187,7 @@ class Record:
     def save(self, path: Path) -> None:
         """Writes JSON, all or nothing."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".partial")
-        beside.write_text(json.dumps(asdict(self), indent=1) + "\n")
-        beside.replace(path)
+        write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def load(path: Path) -> Record:

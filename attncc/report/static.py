@@ -19,6 +19,7 @@ from attncc.device import DeviceModel
 from attncc.errors import BenchFileUnreadable
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands
+from attncc.library.places import write_whole
 from attncc.report.blocks import NOTHING, Block, Cells, Heading, Paragraph, Table
 from attncc.report.decode import decoded
 from attncc.report.html import html
@@ -207,6 +208,4 @@ def _load(path: Path) -> Static:
 
 def _save(found: Static, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".partial")
-    beside.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, json.dumps(asdict(found), indent=1) + "\n")

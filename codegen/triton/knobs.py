@@ -28,6 +28,8 @@ SHARED_PRODUCTS_ARCHES, SHARED_PRODUCTS_ROWS = ("sm_90", "sm_100"), 64
 #: By Triton itself, or by Gluon, one level below, with and without what keeps exponentials in front of a wait.
 LOWERINGS = ("triton", "gluon", "gluon_free")
 LOWERED_HEAD_DIMS = (64, 128)
+#: The model of a GPU is one of Triton's kernels.
+UNFORESEEN: Mapping[str, tuple[KnobValue, ...]] = {"lowering": LOWERINGS[1:]}
 
 #: Accumulators with which every thread spills, whatever the pattern; fewer where the thread also multiplies, which is
 #: what float32 comes to on NVIDIA.
@@ -49,7 +51,9 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
     choices = _choices(operands, phase, device, grain)
     if grain is not None:
         chosen = fitted(chosen, phase, _heights(phase, operands.dtype != "float32", grain))
-    knobs = (Knob(name, values, chosen.get(name, values[0])) for name, values in choices.items())
+    knobs = (
+        Knob(name, values, chosen.get(name, values[0]), UNFORESEEN.get(name, ())) for name, values in choices.items()
+    )
     return SearchSpace(tuple(knobs), partial(_refusal, operands, device, grain is not None))
 
 

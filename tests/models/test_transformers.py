@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attncc.models import adapter
+from attncc import once
 from tests.models.samples import KINDS, PAD, distance, logits, model, padded, prompt
 
 PADS = [5, 0, 0, 9]
@@ -87,7 +87,7 @@ def test_a_mask_of_ones_own_is_served_by_pytorch(kind: str) -> None:
     ids = prompt(1, 20)
     mask = torch.tril(torch.ones(20, 20, dtype=torch.bool))[None, None]
     mask[..., 3:, 2] = False
-    adapter._say_once.cache_clear()
+    once.say_once.cache_clear()
     with pytest.warns(UserWarning, match="without the pattern"):
         found = logits(model(kind), "attncc:a_shape", ids, attention_mask=mask)
     floats = torch.where(mask, 0.0, torch.finfo(torch.float32).min)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
 import attncc
-from attncc.nn import SparseAttention, drop_in, instead_of_sdpa, scaled_dot_product_attention
+from attncc import once
+from attncc.nn import SparseAttention, instead_of_sdpa, scaled_dot_product_attention
 from tests.ops.samples import call, distance, leaves
 
 A_SHAPE = attncc.Pattern.load("a_shape", sink=2, window=5)
@@ -19,7 +20,7 @@ GROUPED = {"enable_gqa": True}
 
 @pytest.fixture(autouse=True)
 def nothing_said() -> None:
-    drop_in._say_once.cache_clear()
+    once.say_once.cache_clear()
 
 
 def agrees(*tensors: Tensor, allowed: float = 1e-5, **given: object) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import attncc
-from attncc import calls, compiler, device, settings
+from attncc import calls, compiler, device, once, settings
 from attncc.codegen.kernel import CompiledKernel, KernelSource
 from attncc.device import DeviceModel
 from attncc.errors import NoCompiler
@@ -128,7 +128,7 @@ def test_without_a_compiler_pytorch_serves_and_says_so_once(monkeypatch: pytest.
 
     monkeypatch.setattr(compiler, "kernel", refuse)
     compiler.forget()
-    calls._say_once.cache_clear()
+    once.say_once.cache_clear()
     with pytest.warns(UserWarning, match=r"no C compiler found \(tried cc, gcc, clang\); install .* PyTorch's own"):
         out = attncc.attention(*call(), WINDOW)
     with warnings.catch_warnings():

@@ -107,8 +107,7 @@ def _phases(phase: str) -> tuple[Phase, ...]:
 def _rows(found: Assigned) -> Iterator[Row]:
     """Each candidate that some head has, the most frequent first."""
     known, error, mass = found.findings, found.findings.error(), found.findings.mass
-    free = [layer for layer, special in enumerate(known.special) if not special]
-    heads = [(layer, head, one) for layer in free for head, one in enumerate(found.choice[layer])]
+    heads = [(layer, head, one) for layer in known.free() for head, one in enumerate(found.choice[layer])]
     for one, count in Counter(one for *_, one in heads).most_common():
         mine = [(layer, head) for layer, head, chosen in heads if chosen == one]
         yield {

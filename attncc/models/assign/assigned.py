@@ -29,7 +29,7 @@ class Assigned:
     def micros(self) -> tuple[float, float]:
         """(dense, the plan), of all layers that could be assigned, by the costs."""
         whole, relative = [0] * self.findings.sizes.kv_heads, self.findings.relative()
-        free = [layer for layer, special in enumerate(self.findings.special) if not special]
+        free = self.findings.free()
         dense = sum(self.costs.micros(whole, relative[layer]) for layer in free)
         return dense, sum(self.costs.micros(self.choice[layer], relative[layer]) for layer in free)
 
@@ -48,7 +48,7 @@ class Assigned:
 
     def changed(self) -> float:
         """The change of a layer's output relative to it, the root of the mean square over layers: what is minimised."""
-        free = [layer for layer, special in enumerate(self.findings.special) if not special]
+        free = self.findings.free()
         return float(np.sqrt(self.chosen(self.findings.loss())[free].sum(1).mean()))
 
     def time(self, layer: int, head: int, one: int) -> float:

@@ -17,6 +17,7 @@ from attncc.calls import model_of
 from attncc.functional import attention
 from attncc.models.assign.candidates import Candidate
 from attncc.models.assign.exact import Floats, Layer
+from attncc.models.grouping import even, index
 from attncc.models.plan import Phase
 
 Kind: TypeAlias = Literal["measured", "predicted"]
@@ -90,8 +91,10 @@ def call(layer: Layer, shares: Sequence[tuple[Candidate, Sequence[int]]]) -> Cal
     """Attention of `layer`, one launch for each candidate with its KV heads; all heads are put together again where
     there are several."""
     group = layer.query.shape[1] // layer.key.shape[1]
-    parts = [(candidate, _index(heads), _index([h * group + g for h in heads for g in range(group)]))
-             for candidate, heads in shares]  # fmt: skip
+    parts = [
+        (candidate, index(even(tuple(heads))), index(even(tuple(h * group + g for h in heads for g in range(group)))))
+        for candidate, heads in shares
+    ]
 
     def run() -> Tensor:
         outs = [
@@ -117,13 +120,6 @@ def put_together(query: Tensor) -> Tensor:
     for first in (0, 1):
         whole[:, first::2] = query[:, first::2]
     return whole
-
-
-def _index(heads: Sequence[int]) -> slice | list[int]:
-    """Heads at equal distances as a view, others as a copy."""
-    step = heads[1] - heads[0] if len(heads) > 1 else 1
-    even = list(heads) == list(range(heads[0], heads[-1] + 1, step))
-    return slice(heads[0], heads[-1] + 1, step) if even else list(heads)
 
 
 def stretched(layer: Layer, phase: Phase, length: int) -> Layer:

@@ -45,6 +45,10 @@ class Findings:
     length: int
     texts: int
 
+    def free(self) -> list[int]:
+        """The layers that may be given a pattern."""
+        return [layer for layer, special in enumerate(self.special) if not special]
+
     def error(self) -> Floats:
         """Difference of the output relative to the head's own, [layers, kv_heads, candidates]: 0 is the same."""
         found: Floats = np.sqrt(self.squares / np.maximum(self.norms[:, :, None], np.finfo(np.float64).tiny))
@@ -59,9 +63,9 @@ class Findings:
     def relative(self) -> Floats:
         """The work of each head in that of a mean head with the same candidate, [layers, kv_heads, candidates]. Heads
         differ where keys are chosen: what lies together costs less than what is scattered."""
-        free = [not special for special in self.special]
-        mean = self.scores[free].mean((0, 1)) if any(free) else np.ones(len(self.candidates))
-        found: Floats = np.where(np.array(free)[:, None, None], self.scores / mean, 1)
+        free, found = self.free(), np.ones_like(self.scores)
+        if free:
+            found[free] = self.scores[free] / self.scores[free].mean((0, 1))
         return found
 
 

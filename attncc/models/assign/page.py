@@ -49,7 +49,7 @@ def _summary(found: Assigned) -> Iterator[str]:
     facts += [
         (f"{1 / found.speedup():.1%}", f"of dense attention's time, of a budget of {found.budget:.1%}"),
         (f"{found.changed():.2%}", "change of a layer's output"),
-        (f"{found.chosen(known.mass)[_free(found)].mean():.1%}", "of the attention is kept"),
+        (f"{found.chosen(known.mass)[found.findings.free()].mean():.1%}", "of the attention is kept"),
     ]
     yield '<div class="facts">'
     yield from (f'<div class="fact"><b>{value}</b>{escape(words)}</div>' for value, words in facts)
@@ -61,7 +61,7 @@ def _summary(found: Assigned) -> Iterator[str]:
 
 def _map(found: Assigned) -> Iterator[str]:
     known = found.findings
-    counts = Counter(one for layer in _free(found) for one in found.choice[layer])
+    counts = Counter(one for layer in found.findings.free() for one in found.choice[layer])
     yield '<ul class="legend">'
     for one, count in counts.most_common():
         yield f'<li><span class="dot" style="background:{colour(one)}"></span>{escape(known.candidates[one].name)}: '
@@ -83,7 +83,3 @@ def _cell(found: Assigned, layer: int, head: int) -> str:
     words = escape(f"layer {layer}, head {head}: {name}")
     style = f"background:{colour(found.choice[layer][head])}"
     return f'<a href="#{anchor(found, layer, head)}" style="{style}" title="{words}" aria-label="{words}"></a>'
-
-
-def _free(found: Assigned) -> list[int]:
-    return [layer for layer, special in enumerate(found.findings.special) if not special]

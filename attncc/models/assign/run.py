@@ -56,7 +56,7 @@ def _phase(model: Reader, sizes: ModelSizes, texts: Sequence[Tensor], wanted: Wa
     length = wanted.length or int(texts[0].shape[1])
     candidates = wanted.candidates or defaults(phase, int(texts[0].shape[1]))
     known = findings(model, sizes, texts, candidates, phase)
-    free = [layer for layer, special in enumerate(known.special) if not special]
+    free = known.free()
     if not free:
         raise NothingToAssign(known.special[0])
     middle = free[len(free) // 2]
