@@ -40,7 +40,7 @@ tune: $(READY) ## tune four patterns on this CPU, compare with SDPA and FlexAtte
 	$(ATTNCC) report
 
 test: $(READY) ## every test
-	$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
+	$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## lint, format, types
 	$(PYTHON) -m ruff check $(SOURCES)

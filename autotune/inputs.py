@@ -78,7 +78,7 @@ def drawn(one: Input, shape: Shape, generator: torch.Generator) -> Tensor:
     match one.per:
         case "token":
             ends = torch.randint(0, shape.kv_len, (shape.batch, DOCUMENTS - 1), generator=generator).sort().values
-            return torch.searchsorted(ends, torch.arange(shape.kv_len).expand(shape.batch, -1), right=True)
+            return torch.searchsorted(ends, torch.arange(shape.kv_len).repeat(shape.batch, 1), right=True)
         case "head":
             return torch.randn(shape.q_heads, generator=generator)
         case "unit":

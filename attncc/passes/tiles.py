@@ -95,7 +95,7 @@ class _Runs:
         if joined:
             self._left |= {id(full) for full in before}
             context = reduce(isl.Set.union, [self._last_step(full) for full in before], context)
-        if self._block_n > 1 and STRIP not in names(stop):
+        if self._block_n > 1 and STRIP not in names(interval.first) | names(stop):
             after = self._after(interval, stop)
             bounded = not after.is_disjoint(self._parts.sets.points(self._parts.mask))
             context = context if bounded else context | after

@@ -21,6 +21,7 @@ A_SHAPE = pattern("kv <= q and (kv < sink or q - kv < window)", sink=20, window=
 STRIDED = pattern("kv <= q and (q - kv < 48 or (kv // 16 + head) % 4 == 0)")
 HEADS = pattern("kv <= q and (head < 1 or q - kv < 40)")
 RESTS = pattern("kv <= q and (head < 1 or q - kv < 70)")
+LOCAL = pattern("kv <= q and q // 24 == kv // 24")
 CAUSAL, DENSE = pattern("kv <= q"), pattern("true")
 FAR = pattern("kv <= q - 60")
 BLOCKS = pattern("kv < block * (q // block + 1) and block * (kv // block) >= q - reach", block=24, reach=60)
@@ -51,6 +52,7 @@ def agreement(of: Pattern, dtype: DType, shape: Shape, chosen: Schedule | None =
     [
         pytest.param(CAUSAL, "float32", Shape(1, 2, 1, 77, 77, 64), SMALL, id="causal"),
         pytest.param(RESTS, "float32", Shape(1, 3, 1, 190, 190, 64), TALL, id="what_one_branch_leaves"),
+        pytest.param(LOCAL, "float32", Shape(1, 1, 1, 90, 90, 64), schedule(32, 16), id="blocks-across-tiles"),
         pytest.param(CAUSAL, "bfloat16", Shape(2, 4, 2, 33, 130, 128), TMA, id="chunk-grouped-heads-bf16"),
         pytest.param(CAUSAL, "float16", Shape(1, 2, 2, 100, 40, 32), SMALL, id="more-queries-than-keys"),
         pytest.param(DENSE, "bfloat16", Shape(1, 1, 1, 5, 65, 80), SMALL, id="head-dim-80"),
