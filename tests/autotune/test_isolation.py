@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,10 @@ def test_no_process_outlives_the_tuner(tmp_path: Path, monkeypatch: pytest.Monke
     hung = tmp_path / "hung"
     monkeypatch.setenv("ATTNCC_TOY_FAULTS", "hang")
     monkeypatch.setenv("ATTNCC_TOY_HUNG", str(hung))
-    tuner = subprocess.Popen([sys.executable, "-c", HANG, str(tmp_path / "library")], cwd=ROOT, stderr=subprocess.PIPE)
+    command = [sys.executable, "-c", HANG, str(tmp_path / "library")]
+    # Shells start what runs in the background with Ctrl-C ignored, and the tests may be run so.
+    ready = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    tuner = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, preexec_fn=ready)
     assert within(60, hung.exists), "the toy kernel hangs"
     worker = int(hung.read_text())
     tuner.send_signal(how)

@@ -77,7 +77,11 @@ def test_ctrl_c_keeps_every_trial(tmp_path: Path) -> None:
     # The first trial may be seen late, when another pattern is being tuned.
     command = [*tune, "causal", "dense", "sliding_window", *SMALL, "--budget", "300", "--library", str(folder)]
     running = subprocess.Popen(
-        [*command, "--strategy", "exhaustive"], stderr=subprocess.PIPE, text=True, env=os.environ
+        [*command, "--strategy", "exhaustive"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+        preexec_fn=interruptible,
     )
     deadline = time.monotonic() + 120
     while not _trials(folder) and running.poll() is None and time.monotonic() < deadline:
@@ -88,6 +92,11 @@ def test_ctrl_c_keeps_every_trial(tmp_path: Path) -> None:
     assert "resumes" in said
     assert "Traceback" not in said
     assert _trials(folder)
+
+
+def interruptible() -> None:
+    """Shells start what runs in the background with Ctrl-C ignored, and the tests may be run so."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _trials(folder: Path) -> int:
