@@ -33,7 +33,7 @@ def counted(plan: TilePlan, tile: QueryTile, q_len: int, kv_len: int, head: int,
     return np.broadcast_to(truth(plan.pattern.mask, values), (rows.size, kv_len))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(MASKS, TILINGS, LENGTHS)
 def test_keys_visited_are_those_some_row_sees_and_unmasked_keys_those_every_row_sees(
     mask: BoolExpr, tiling: Tiling, lengths: tuple[int, int]

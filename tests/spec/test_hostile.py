@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ from attncc.errors import AttnccError, PatternFileError, PatternFileUnreadable
 from attncc.spec.load import find, from_dict, read
 
 SECONDS, MEGABYTES = 1.0, 32
+
+
+@pytest.fixture(autouse=True)
+def young_heap() -> Iterator[None]:
+    """What earlier tests have left in memory is not looked through while a file is read, as in a process of its own."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
 
 HEAD = b"pattern: hostile\n"
 DOUBLING = b"let:\n  a0: q + kv\n" + b"".join(b"  a%d: a%d + a%d\n" % (i + 1, i, i) for i in range(60))
