@@ -81,11 +81,12 @@ ALIKE = 0.1
 
 @cache
 def host() -> DeviceModel:
-    """The CPU this process runs on. $ATTNCC_CPU_ARCH names a poorer instruction set to generate for; raises
-    UnknownCpuArch, or UnsupportedCpuArch if this CPU lacks it."""
+    """The CPU this process runs on, named with its instruction set, because machines of one marketing name differ in it.
+    $ATTNCC_CPU_ARCH names a poorer instruction set to generate for; raises UnknownCpuArch, or UnsupportedCpuArch if
+    this CPU lacks it."""
     found = processor()
     arch = _host_arch(found, os.environ.get(ARCH_VARIABLE))
-    return DeviceModel("cpu", slug(found.name), arch, found.cores, present=True)
+    return DeviceModel("cpu", f"{slug(found.name)}-{slug(arch)}", arch, found.cores, present=True)
 
 
 def named(target: str) -> DeviceModel:
