@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
-from attncc.codegen.cpu.combining import Combining, combining
+from attncc.codegen.cpu.combining import combining
 from attncc.codegen.cpu.exprs import LANES, SCALARS, CPrinter
 from attncc.codegen.cpu.gathers import Gathers
-from attncc.codegen.cpu.isa import InstructionSet
 from attncc.codegen.cpu.kinds import Kinds, kinds
 from attncc.codegen.cpu.layout import filled, guarded
 from attncc.codegen.cpu.loops import LoopWriter
 from attncc.codegen.cpu.needs import Needs, block_fields, functions, own_rows
 from attncc.codegen.cpu.numbers import namer
 from attncc.codegen.cpu.parts import part
+from attncc.codegen.cpu.products import Products
 from attncc.codegen.cpu.score import DECODE, Lanes, change_scores, factor, gathered
 from attncc.codegen.cpu.sharing import uncertain
 from attncc.codegen.cpu.visits import changing, enumerations, visits
@@ -21,45 +21,39 @@ from attncc.codegen.writer import Writer
 from attncc.ir.pattern import Alibi
 from attncc.ir.tile import TilePlan
 
-LAST_QUERY = """const vec end = load_elements(row + HEAD_DIM - LANES) * sign;
-for (int lane = PADDED_DIM - HEAD_DIM; lane < LANES; lane++) {
-    block->query[r][PADDED_DIM - LANES + lane] = end[lane];
-}"""
 FILL = """for (int i = count; i % LANES != 0; i++) {
     position[i] = position[count - 1];
 }"""
-LAST_OUT = "store_elements(out + HEAD_DIM - LANES, load(acc + PADDED_DIM - LANES) * share);"
 
 
-def decode(plan: TilePlan, isa: InstructionSet, sizes: Mapping[str, int], needs: Needs, entry: str) -> Iterator[str]:
-    """The pieces of the file after `struct call`, in order."""
+def decode(plan: TilePlan, by: Products, needs: Needs, rows: int, entry: str) -> Iterator[str]:
+    """The pieces of the file after `struct call`, in order; `rows` heads are taken together."""
     found, name = kinds(plan), namer(plan.pattern)
     masks, lanes = found.masks, gathered(DECODE) if needs.gathered else DECODE
-    ragged = sizes["HEAD_DIM"] != sizes["PADDED_DIM"]
     combine = combining(plan.pattern)
     yield from functions(needs)
     yield from combine.functions()
     yield from enumerations(found)
-    yield _block(plan, needs)
-    yield filled(part("decode_scores"), {"LAST_PART": part("decode_last_part") if ragged else ""})
+    yield _block(plan, by, needs)
+    yield by.scores
     yield combine.weights("decode_weights")
-    yield part("decode_values")
+    yield filled(by.values, {"FETCH_VALUES": "" if needs.gathered else by.fetch})
     yield from combine.regroup("keys")
-    yield _absorb(isa, sizes, combine)
+    yield by.absorb(combine)
     if masks or plan.pattern.score:
         yield change_scores(plan.pattern.score, masks, CPrinter(LANES, name), lanes)
     yield from _visits(plan, found, needs, lanes)
     yield _visit_keys(plan, found, name)
     fields = {
-        "LAST_QUERY": LAST_QUERY if ragged else "",
-        "LAST_OUT": LAST_OUT if ragged else "",
+        "LOAD_QUERIES": by.load_queries,
+        "LAST_OUT": by.last_out,
         "FACTOR": factor(plan.pattern.score),
         "SLOPES": _slopes(plan),
         "BEGIN_ROWS": combine.variant("decode_begin"),
         "OWN_ROWS": "\n".join(own_rows(needs, "decode")),
     }
     yield filled(part("decode_attend"), fields)
-    yield _entry(plan, needs, sizes["ROWS"]).replace("ENTRY", entry)
+    yield _entry(plan, needs, rows).replace("ENTRY", entry)
 
 
 def _visits(plan: TilePlan, found: Kinds, needs: Needs, lanes: Lanes) -> Iterator[str]:
@@ -85,8 +79,10 @@ def _entry(plan: TilePlan, needs: Needs, rows: int) -> str:
     return text.replace("TAKEN", "taken" if members else "ROWS")
 
 
-def _block(plan: TilePlan, needs: Needs) -> str:
-    text = part("decode_block")
+def _block(plan: TilePlan, by: Products, needs: Needs) -> str:
+    ahead = "/* From a row of values to the one as far into the next block. */\nint64_t ahead;"
+    ahead = "" if needs.gathered else ahead
+    text = filled(part("decode_block"), {"FIELDS": "\n".join(by.fields), "AHEAD_FIELD": ahead})
     extra = ("    float scale;\n" if plan.pattern.score else "") + (
         "    float slope[ROWS];\n" if Alibi() in plan.pattern.score else ""
     )
@@ -99,21 +95,6 @@ def _slopes(plan: TilePlan) -> str:
     if Alibi() not in plan.pattern.score:
         return ""
     return "for (int r = 0; r < ROWS; r++) {\n    block.slope[r] = slope_of(head + r, call->q_heads);\n}"
-
-
-def _absorb(isa: InstructionSet, sizes: Mapping[str, int], combine: Combining) -> str:
-    writer = Writer()
-    whole, wide = sizes["HEAD_DIM"] // isa.lanes, sizes["COLUMN_VECS"]
-    writer.line("/* Takes the keys of the block into acc and empties it. */")
-    with writer.block("static void absorb(struct block *block) {", "}"):
-        writer.lines(combine.regrouping)
-        writer.line("weigh_scores(block);")
-        for column in range(0, whole, wide):
-            writer.line(f"add_values(block, {column} * LANES, 0, {min(wide, whole - column)});")
-        if sizes["HEAD_DIM"] != sizes["PADDED_DIM"]:
-            writer.line("add_values(block, PADDED_DIM - LANES, PADDED_DIM - HEAD_DIM, 1);")
-        writer.line("block->count = 0;")
-    return writer.source()
 
 
 def _visit_keys(plan: TilePlan, kinds: Kinds, name: Callable[[str], str]) -> str:

@@ -13,6 +13,7 @@ from attncc.codegen.cpu.needs import Needs, call, needs
 from attncc.codegen.cpu.numbers import LN_2, LOG2_E, decode_sizes, exponential, parameters, sizes
 from attncc.codegen.cpu.parts import part
 from attncc.codegen.cpu.prefill import prefill
+from attncc.codegen.cpu.products import products
 from attncc.codegen.cpu.prune import prune
 from attncc.codegen.cpu.sharing import per_head
 from attncc.codegen.header import header_lines
@@ -82,7 +83,7 @@ def _kernel(
     isa = SETS[str(schedule["isa"])]
     if phase == "decode":
         numbers = decode_sizes(isa, operands, schedule, per_head(plan), combining(plan.pattern).unit)
-        return numbers, decode(plan, isa, numbers, needed, entry)
+        return numbers, decode(plan, products(operands.dtype, isa, numbers), needed, numbers["ROWS"], entry)
     combine = combining(plan.pattern)
     numbers = sizes(isa, operands, schedule, combine.unit)
     return numbers, prefill(plan, method(operands, isa, numbers, combine, needed.gathered), needed, entry)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from attncc.ir.schedule import DType
+
 AVX2 = ("-mavx2", "-mfma", "-mf16c")
 AVX512 = (*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl")
 AVX512_BF16 = (*AVX512, "-mavx512bf16")
@@ -25,6 +27,10 @@ class InstructionSet:
     macro: str | None
     pairs: bool = False
     tiles: bool = False
+
+    def multiplies_pairs(self, dtype: DType) -> bool:
+        """Whether two elements of the type are multiplied and added at once."""
+        return dtype == "bfloat16" and self.pairs
 
 
 SETS: Mapping[str, InstructionSet] = {

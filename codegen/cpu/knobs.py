@@ -31,7 +31,7 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
     split. Blocks of 96 keys keep the values of float32 in the first level of cache.
     """
     block_m = _tiles(grain)
-    isa = _isa(operands, phase, device, max(block_m, default=0) >= AMX_ROWS)
+    isa = _isa(operands, device, phase == "prefill" and max(block_m, default=0) >= AMX_ROWS)
     if phase == "decode":
         return SearchSpace(
             (isa, Knob("rows", (1, 4, 8), 4), Knob("block_n", (64, 128, 256), 128), Knob("split", (512, 2048), 512))
@@ -53,12 +53,12 @@ def tiling(phase: Phase, schedule: Schedule) -> Tiling:
     return Tiling(1 if phase == "decode" else schedule.number("block_m"), 1)
 
 
-def _isa(operands: Operands, phase: Phase, device: DeviceModel, tiles: bool) -> Knob:
+def _isa(operands: Operands, device: DeviceModel, tiles: bool) -> Knob:
     """The richest set of the device, without AMX unless there may be `tiles`; another choice only where the operands
     could make a difference."""
     plainer, arch = PLAINER.get(device.arch), device.arch if tiles else device.arch.removesuffix("+amx")
     if plainer is None:
         return Knob("isa", (device.arch,), device.arch)
-    if phase == "decode" or operands.dtype != "bfloat16":
+    if operands.dtype != "bfloat16":
         return Knob("isa", (plainer,), plainer)
     return Knob("isa", (arch, plainer), arch)

@@ -54,7 +54,7 @@ def method(
 def _method(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int], combine: Combining) -> Method:
     if operands.dtype == "bfloat16" and isa.tiles:
         return _tiles(sizes, combine)
-    if operands.dtype == "bfloat16" and isa.pairs:
+    if isa.multiplies_pairs(operands.dtype):
         return _pairs(isa, sizes, combine)
     return _vectors(operands, isa, sizes, combine)
 

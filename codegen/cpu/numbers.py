@@ -18,7 +18,7 @@ ROUGH = ("6.954243475e-01f", "2.263076823e-01f", "7.826797018e-02f")
 EXPONENTIALS: Mapping[DType, tuple[str, ...]] = {"float32": EXACT, "float16": EXACT, "bfloat16": ROUGH}
 
 TILES = {"HEAD_DIM", "PADDED_DIM", "BLOCK_M", "BLOCK_N", "KEYS", "COPY_KEYS", "UNIT", "PADDED_N"}
-REGISTERS = {"QUERY_VECS", "STRIP", "ROWS", "COLUMN_VECS"}
+REGISTERS = {"QUERY_VECS", "STRIP", "ROWS", "ROWS_AT_ONCE", "COLUMN_VECS"}
 OTHERS = {"ANY", "SPLIT", "AHEAD", "LANES", "LANE", "FULL", "LOG2_E", "LN_2", "LOWEST", "MASKED", "LEAST_SCALE"}
 TAKEN = TILES | REGISTERS | OTHERS | {"PARALLEL_SCORES", "FLOOR_DIV", "FLOOR_MOD", "NAN", "NULL", "INFINITY"}
 
@@ -63,7 +63,7 @@ def parameters(pattern: Pattern) -> Mapping[str, int]:
 def sizes(isa: InstructionSet, operands: Operands, schedule: Schedule, unit: int | None = None) -> Mapping[str, int]:
     """Sizes of the tiles of a prefill kernel, in memory and in registers. Products of bfloat16 go through columns by
     32, those of AMX through keys as well. Blocks hold whole `unit`s of keys."""
-    products = operands.dtype == "bfloat16" and isa.pairs
+    products = isa.multiplies_pairs(operands.dtype)
     memory = {
         "HEAD_DIM": operands.head_dim,
         "PADDED_DIM": _rounded(operands.head_dim, 32 if products else isa.lanes),
@@ -102,12 +102,17 @@ def decode_sizes(
 ) -> Mapping[str, int]:
     """The same for kernels with columns in lanes; `per_head` if heads do not see the same keys."""
     rows = 1 if per_head else schedule.number("rows")
+    together = 2 if isa.multiplies_pairs(operands.dtype) else 1
+    padded = _rounded(operands.head_dim, together * isa.lanes)
+    whole = padded if together == 2 else operands.head_dim
     return {
         "HEAD_DIM": operands.head_dim,
-        "PADDED_DIM": _rounded(operands.head_dim, isa.lanes),
+        "PADDED_DIM": padded,
         "ROWS": rows,
-        **_block_n(schedule, unit, 1),
-        "COLUMN_VECS": max(1, min(isa.columns, isa.sums // rows, operands.head_dim // isa.lanes)),
+        "ROWS_AT_ONCE": min(rows, 4 if isa.lanes == 16 else 2),
+        "KEYS": 4,
+        **_block_n(schedule, unit, together),
+        "COLUMN_VECS": max(1, min(isa.columns, isa.sums // rows, whole // isa.lanes) // together * together),
         "SPLIT": schedule.number("split"),
         "AHEAD": 16,
     }

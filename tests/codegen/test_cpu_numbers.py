@@ -29,6 +29,8 @@ DECODE = [
     Shape(2, 6, 2, 3, 130, 80),
     Shape(1, 10, 2, 2, 900, 128),
     Shape(1, 3, 1, 5, 2, 96),
+    Shape(1, 8, 1, 2, 333, 72),
+    Shape(1, 2, 2, 1, 95, 24),
 ]
 A_SHAPE = pattern("a_shape", sink=5, window=37)
 

@@ -27,6 +27,7 @@ VARIANTS: list[tuple[str, DType, int, Phase]] = [
     ("avx512_bf16", "bfloat16", 128, "prefill"),
     ("avx512", "float32", 128, "prefill"),
     ("avx512", "float16", 72, "decode"),
+    ("avx512_bf16", "bfloat16", 72, "decode"),
     ("avx2", "float16", 64, "prefill"),
     ("portable", "bfloat16", 64, "decode"),
 ]

@@ -4,20 +4,7 @@ struct partial {
     float row_max, row_sum;
 };
 
-/* Loads the query rows of `heads` heads, zero for those that do not exist. A negative scale becomes a positive one by
-   changing the sign of the queries. */
-static void load_queries(struct block *block, int heads, const element *from) {
-    const vec sign = splat(block->call->scale < 0 ? -1.0f : 1.0f);
-    memset(block->query, 0, sizeof block->query);
-    for (int r = 0; r < heads; r++) {
-        const element *row = from + r * block->call->query_stride[1];
-        LAST_QUERY
-        for (int d = 0; d < HEAD_DIM / LANES * LANES; d += LANES) {
-            store(block->query[r] + d, load_elements(row + d) * sign);
-        }
-    }
-}
-
+LOAD_QUERIES
 /* One task: one split of the keys that one query position sees, for `heads` heads that share a KV head. */
 static void attend(const struct call *call, int64_t batch, int64_t head, int heads, int64_t row, int64_t split,
                    int64_t splits, struct partial *partial) {

@@ -1,6 +1,9 @@
 /* The last columns come with some that have been multiplied; the query there is zero. */
-const vec part = load_elements(key + HEAD_DIM - LANES);
-#pragma GCC unroll 16
-for (int r = 0; r < ROWS; r++) {
-    sum[r] += part * load(block->query[r] + PADDED_DIM - LANES);
+#pragma GCC unroll 4
+for (int k = 0; k < KEYS; k++) {
+    const vec part = load_elements(key[k] + HEAD_DIM - LANES);
+#pragma GCC unroll 4
+    for (int r = 0; r < ROWS_AT_ONCE; r++) {
+        sum[r][k] += part * load(block->query[first + r] + PADDED_DIM - LANES);
+    }
 }

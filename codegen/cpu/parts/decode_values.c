@@ -10,6 +10,7 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
         for (int v = 0; v < vecs; v++) {
             part[v] = load_elements(value + v * LANES);
         }
+        FETCH_VALUES
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; r++) {
             const vec weight = splat(block->score[r][key]);

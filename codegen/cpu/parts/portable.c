@@ -23,6 +23,13 @@ static inline vec floor_lanes(vec x) {
 
 static inline float sum_lanes(vec x) { return x[0] + x[1] + (x[2] + x[3]); }
 
+/* The sums of the lanes of four vectors. */
+static inline void sum_four(float *to, const vec x[4]) {
+    for (int i = 0; i < 4; i++) {
+        to[i] = sum_lanes(x[i]);
+    }
+}
+
 static inline float max_lanes(vec x) { return fmaxf(fmaxf(x[0], x[1]), fmaxf(x[2], x[3])); }
 
 /* 2 ** x, split at floor(x); NaN stays NaN, and what is too small becomes 0. */

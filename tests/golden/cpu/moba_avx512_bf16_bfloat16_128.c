@@ -7,7 +7,7 @@
    with chunk = 512, top = 3
    source: MoBA (arXiv 2502.13189)
    digest: 9cfe7d8f48acad46
-   schedule: isa=avx512 rows=4 block_n=128 split=512
+   schedule: isa=avx512_bf16 rows=4 block_n=128 split=512
 
    query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any
    strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head
@@ -23,12 +23,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef __AVX512DQ__
-#error "compile with -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl"
+#ifndef __AVX512BF16__
+#error "compile with -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16"
 #endif
 
 /* Sizes of the tiles, in memory and in registers. */
-enum { HEAD_DIM = 128, PADDED_DIM = 128, ROWS = 1, BLOCK_N = 128, COLUMN_VECS = 4, SPLIT = 512, AHEAD = 16 };
+enum {
+    HEAD_DIM = 128,
+    PADDED_DIM = 128,
+    ROWS = 1,
+    ROWS_AT_ONCE = 1,
+    KEYS = 4,
+    BLOCK_N = 128,
+    COLUMN_VECS = 4,
+    SPLIT = 512,
+    AHEAD = 16
+};
 
 #define LOG2_E 1.4426950408889634f
 #define LN_2 0.6931471805599453f
@@ -61,6 +71,15 @@ static inline vec where(ivec keep, vec then, vec otherwise) {
 
 static inline float sum_lanes(vec x) { return _mm512_reduce_add_ps(x); }
 
+/* The sums of the lanes of four vectors. */
+static inline void sum_four(float *to, const vec x[4]) {
+    const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+    const __m512 b = _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+    const __m512 quarters = _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
+    _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+}
+
 static inline float max_lanes(vec x) { return _mm512_reduce_max_ps(x); }
 
 /* 2 ** x for x in [0, 1). */
@@ -86,12 +105,6 @@ static inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 
 
 typedef uint16_t element; /* bfloat16: the upper half of a float32 */
 typedef element element_lanes __attribute__((vector_size(2 * LANES)));
-
-static inline vec load_elements(const element *from) {
-    element_lanes halves;
-    memcpy(&halves, from, sizeof halves);
-    return (vec)(__builtin_convertvector(halves, ivec) << 16);
-}
 
 /* Rounds to nearest, ties to even; NaN stays NaN. */
 static inline void store_elements(element *to, vec x) {
@@ -177,11 +190,11 @@ static inline struct span between(struct row row, const int size, int64_t first,
 
 /* The query rows of one position that share a KV head, ROWS at a time, and the block of keys they will take in. */
 struct block {
-    _Alignas(64) float query[ROWS][PADDED_DIM];
+    _Alignas(64) element query[ROWS][PADDED_DIM], weight[ROWS][BLOCK_N + LANES];
     float score[ROWS][BLOCK_N + LANES]; /* after weigh_scores: weights */
     float acc[ROWS][PADDED_DIM];
     float row_max[ROWS], row_sum[ROWS], rescale[ROWS];
-    const element *value_row[BLOCK_N];
+    const element *value_row[BLOCK_N + KEYS];
     const element *key, *value;
     int32_t position[BLOCK_N + LANES];
     struct row chunks_list;
@@ -194,20 +207,31 @@ struct block {
     int count;
 };
 
-/* Products of one key with all query rows. */
-static inline void score_key(struct block *block, int at, const element *key) {
-    vec sum[ROWS] = {0};
-#pragma GCC unroll 16
-    for (int d = 0; d < HEAD_DIM / LANES * LANES; d += LANES) {
-        const vec part = load_elements(key + d);
-#pragma GCC unroll 16
-        for (int r = 0; r < ROWS; r++) {
-            sum[r] += part * load(block->query[r] + d);
+/* Products of KEYS keys with all query rows, into the columns of block->score from `at` on. */
+static inline void score_keys(struct block *block, int at, const element *const key[KEYS]) {
+    for (int first = 0; first < ROWS; first += ROWS_AT_ONCE) {
+        vec sum[ROWS_AT_ONCE][KEYS] = {0};
+#pragma GCC unroll 8
+        for (int d = 0; d < HEAD_DIM; d += 32) {
+            const __mmask32 columns = HEAD_DIM - d < 32 ? (1u << (HEAD_DIM - d) % 32) - 1 : 0xffffffff;
+            __m512i part[KEYS];
+#pragma GCC unroll 4
+            for (int k = 0; k < KEYS; k++) {
+                part[k] = _mm512_maskz_loadu_epi16(columns, key[k] + d);
+            }
+#pragma GCC unroll 4
+            for (int r = 0; r < ROWS_AT_ONCE; r++) {
+                const __m512i query = _mm512_load_si512(block->query[first + r] + d);
+#pragma GCC unroll 4
+                for (int k = 0; k < KEYS; k++) {
+                    sum[r][k] = _mm512_dpbf16_ps(sum[r][k], (__m512bh)part[k], (__m512bh)query);
+                }
+            }
         }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < ROWS; r++) {
-        block->score[r][at] = sum_lanes(sum[r]);
+#pragma GCC unroll 4
+        for (int r = 0; r < ROWS_AT_ONCE; r++) {
+            sum_four(block->score[first + r] + at, sum[r]);
+        }
     }
 }
 
@@ -238,24 +262,42 @@ static void weigh_scores(struct block *block) {
     }
 }
 
-/* Adds the weighted values of the block to acc, in `vecs` vectors of columns from `column` on; they lie `shift` columns
-   further left in a row of values. */
-static inline __attribute__((always_inline)) void add_values(struct block *block, int column, int shift,
-                                                             const int vecs) {
+/* Rounds the weights to bfloat16. An odd last key goes with itself: the weight after its own is zero. */
+static void pair_weights(struct block *block) {
+    for (int r = 0; r < ROWS; r++) {
+        for (int i = 0; i < block->count; i += LANES) {
+            const __m256i halves = (__m256i)_mm512_cvtneps_pbh(load(block->score[r] + i));
+            _mm256_storeu_si256((__m256i *)(block->weight[r] + i), halves);
+        }
+    }
+    block->value_row[block->count] = block->value_row[block->count - 1];
+}
+
+/* Adds the weighted values of the block to acc, in `vecs` vectors of columns from `column` on, two keys at a time. */
+static inline __attribute__((always_inline)) void add_values(struct block *block, int column, const int vecs) {
+    const __m512i lower = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+    const __m512i upper = _mm512_add_epi32(lower, _mm512_set1_epi32(8));
     vec sum[ROWS][COLUMN_VECS] = {0};
-    for (int key = 0; key < block->count; key++) {
-        const element *value = block->value_row[key] + column - shift;
-        vec part[COLUMN_VECS];
+    for (int key = 0; key < block->count; key += 2) {
+        const element *even = block->value_row[key] + column, *odd = block->value_row[key + 1] + column;
+        __m512i part[COLUMN_VECS];
 #pragma GCC unroll 16
-        for (int v = 0; v < vecs; v++) {
-            part[v] = load_elements(value + v * LANES);
+        for (int v = 0; v < vecs; v += 2) {
+            const int rest = HEAD_DIM - column - v * LANES;
+            const __mmask32 columns = rest < 32 ? (1u << rest % 32) - 1 : 0xffffffff;
+            const __m512i a = _mm512_maskz_loadu_epi16(columns, even + v * LANES);
+            const __m512i b = _mm512_maskz_loadu_epi16(columns, odd + v * LANES);
+            part[v] = _mm512_unpacklo_epi16(a, b);
+            part[v + 1] = _mm512_unpackhi_epi16(a, b);
         }
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; r++) {
-            const vec weight = splat(block->score[r][key]);
+            int32_t pair;
+            memcpy(&pair, block->weight[r] + key, sizeof pair);
+            const __m512i weights = _mm512_set1_epi32(pair);
 #pragma GCC unroll 16
             for (int v = 0; v < vecs; v++) {
-                sum[r][v] += weight * part[v];
+                sum[r][v] = _mm512_dpbf16_ps(sum[r][v], (__m512bh)part[v], (__m512bh)weights);
             }
         }
     }
@@ -263,9 +305,12 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
     for (int r = 0; r < ROWS; r++) {
         const vec rescale = splat(block->rescale[r]);
 #pragma GCC unroll 16
-        for (int v = 0; v < vecs; v++) {
+        for (int v = 0; v < vecs; v += 2) {
+            /* Groups of four columns went to the two sums in turn. */
             float *acc = block->acc[r] + column + v * LANES;
-            store(acc, load(acc) * rescale + sum[r][v]);
+            store(acc, load(acc) * rescale + _mm512_permutex2var_ps(sum[r][v], lower, sum[r][v + 1]));
+            acc += LANES;
+            store(acc, load(acc) * rescale + _mm512_permutex2var_ps(sum[r][v], upper, sum[r][v + 1]));
         }
     }
 }
@@ -273,22 +318,27 @@ static inline __attribute__((always_inline)) void add_values(struct block *block
 /* Takes the keys of the block into acc and empties it. */
 static void absorb(struct block *block) {
     weigh_scores(block);
-    add_values(block, 0 * LANES, 0, 4);
-    add_values(block, 4 * LANES, 0, 4);
+    pair_weights(block);
+    add_values(block, 0 * LANES, 4);
+    add_values(block, 4 * LANES, 4);
     block->count = 0;
 }
 
 /* Takes in the `count` keys whose positions follow those of the block; a full block goes into acc. */
 static inline __attribute__((always_inline)) void take(struct block *block, int count) {
     int32_t *position = block->position + block->count;
-    for (int i = 0; i < count; i++) {
-        const int64_t ahead = position[lesser(i + AHEAD, count - 1)];
-        for (int d = 0; d < HEAD_DIM; d += 64 / (int)sizeof(element)) {
-            __builtin_prefetch(block->key + ahead * block->key_stride + d);
-            __builtin_prefetch(block->value + ahead * block->value_stride + d);
+    for (int i = 0; i < count; i += KEYS) {
+        const element *key[KEYS];
+        for (int k = 0; k < KEYS; k++) {
+            const int64_t ahead = position[lesser(i + k + AHEAD, count - 1)], at = position[lesser(i + k, count - 1)];
+            for (int d = 0; d < HEAD_DIM; d += 64 / (int)sizeof(element)) {
+                __builtin_prefetch(block->key + ahead * block->key_stride + d);
+                __builtin_prefetch(block->value + ahead * block->value_stride + d);
+            }
+            key[k] = block->key + at * block->key_stride;
+            block->value_row[block->count + i + k] = block->value + at * block->value_stride;
         }
-        score_key(block, block->count + i, block->key + position[i] * block->key_stride);
-        block->value_row[block->count + i] = block->value + position[i] * block->value_stride;
+        score_keys(block, block->count + i, key);
     }
     block->count += count;
     if (block->count == BLOCK_N) {
@@ -346,16 +396,15 @@ struct partial {
 /* Loads the query rows of `heads` heads, zero for those that do not exist. A negative scale becomes a positive one by
    changing the sign of the queries. */
 static void load_queries(struct block *block, int heads, const element *from) {
-    const vec sign = splat(block->call->scale < 0 ? -1.0f : 1.0f);
+    const element sign = block->call->scale < 0 ? 0x8000 : 0;
     memset(block->query, 0, sizeof block->query);
     for (int r = 0; r < heads; r++) {
         const element *row = from + r * block->call->query_stride[1];
-        for (int d = 0; d < HEAD_DIM / LANES * LANES; d += LANES) {
-            store(block->query[r] + d, load_elements(row + d) * sign);
+        for (int d = 0; d < HEAD_DIM; d++) {
+            block->query[r][d] = row[d] ^ sign;
         }
     }
 }
-
 /* One task: one split of the keys that one query position sees, for `heads` heads that share a KV head. */
 static void attend(const struct call *call, int64_t batch, int64_t head, int heads, int64_t row, int64_t split,
                    int64_t splits, struct partial *partial) {
