@@ -31,12 +31,12 @@ EXPECTED = {
     "unequal_lse": ("incorrect", "lse differs by 1.00e-01 (allowed"),
     "broken": ("compile_error", "line 1: this does not compile"),
     "memory": ("out_of_memory", "no memory for the kernel's buffers"),
-    "hang": ("timeout", "no answer within 4 seconds"),
+    "hang": ("timeout", "no answer within 8 seconds"),
     "illegal_address": ("crash", "an illegal memory access was encountered"),
     "late_segfault": ("crash", "killed by SIGSEGV"),
     "late_memory": ("out_of_memory", "Tried to allocate 2 GiB"),
     "compiler_segfault": ("crash", "killed by SIGSEGV"),
-    "compiler_hang": ("timeout", "no answer within 4 seconds"),
+    "compiler_hang": ("timeout", "no answer within 8 seconds"),
     "compiler_memory": ("out_of_memory", "no memory for the kernel's buffers"),
 }
 
@@ -59,7 +59,7 @@ def test_every_fault_becomes_a_trial_and_the_best_is_found(tmp_path: Path, monke
             library=library,
             strategy="exhaustive",
             writer=WRITER,
-            sampler=isolated_sampler(JOB, stack, seconds=4),
+            sampler=isolated_sampler(JOB, stack, seconds=8),
         )
     outcomes = {trial.schedule["fault"]: trial.outcome for trial in result.trials if trial.schedule["tile"] == 16}
     assert isinstance(outcomes.pop("none"), Timing)
