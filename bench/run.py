@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import torch
 
+from attncc.autotune.policy import POLICIES
 from attncc.device import host
 from attncc.errors import AttnccError
 from attncc.report.choices import density
@@ -26,6 +27,8 @@ from bench.problem import problem, sampled_error, workload
 from bench.setup import setups
 
 REPORTS = Path("reports")
+#: On a GPU: while the cache is overwritten, the host has time to launch what comes next; graphs would hide no more.
+COLD = "eager cold"
 #: A prompt through a model takes minutes.
 MODEL_ROUNDS = 3
 
@@ -55,6 +58,9 @@ class Plan:
     "--dry-run", is_flag=True, help="On a GPU, which need not be here: say what would be run, and in which pieces."
 )
 @click.option("--budget", type=float, help="On a GPU: seconds; what is left is for the same command with --append.")
+@click.option(
+    "--policy", type=click.Choice(list(POLICIES)), default=COLD, help="On a GPU: how calls are made and found."
+)
 @click.option("--again", is_flag=True, help="On a GPU: also what ended an earlier run.")
 def main(
     out: Path | None,
@@ -67,6 +73,7 @@ def main(
     setup: bool,
     dry_run: bool,
     budget: float | None,
+    policy: str,
     again: bool,
 ) -> None:
     """Measure attncc and its peers in one run."""
@@ -75,7 +82,7 @@ def main(
         from bench.gpu import command
 
         seconds = budget or command.SECONDS
-        wanted = command.Wanted(out, only, chosen == "full", append, again, rounds, seconds, setup)
+        wanted = command.Wanted(out, only, chosen == "full", append, again, rounds, seconds, setup, POLICIES[policy])
         raise SystemExit(command.plan(wanted) if dry_run else command.run(wanted, REPORTS))
     if dry_run or again or budget:
         raise click.UsageError("--dry-run, --budget and --again go with --device cuda")

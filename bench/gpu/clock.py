@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 from attncc.autotune.measure import SAMPLE_MICROS, clock_for, launched
 from attncc.autotune.measure import Clock as Stopwatch
-from attncc.autotune.policy import POLICIES, Policy
+from attncc.autotune.policy import Policy
 from attncc.device import DeviceKind
 from attncc.report.record import Clock
 from bench.clock import Sampled, turns
-
-#: While the cache is overwritten, the host has time to launch what comes next: graphs would hide no more.
-COLD = POLICIES["eager cold"]
 
 
 @dataclass(frozen=True, slots=True)

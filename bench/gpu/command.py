@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 import torch
 
+from attncc.autotune.policy import Policy
 from attncc.errors import NoGpu
 from attncc.report.page import DATA
 from attncc.report.record import Record, load
 from bench.gpu import cases, cost, machine, pieces
 from bench.gpu.attempt import GpuLost
-from bench.gpu.clock import COLD, Place
+from bench.gpu.clock import Place
 from bench.gpu.run import Run
 
 #: Seconds of a run, where nobody says how many: several runs of less than ten minutes.
@@ -34,6 +35,7 @@ class Wanted:
     rounds: int
     seconds: float
     setup: bool
+    policy: Policy
 
     def groups(self) -> tuple[cases.Group, ...]:
         return cases.named(cases.every() if self.full else tuple(cases.goals()), self.only)
@@ -54,10 +56,16 @@ def run(wanted: Wanted, reports: Path) -> int:
     except NoGpu as error:
         click.echo(f"{str(error).partition(';')[0]}; --dry-run says what would be run", err=True)
         return 1
-    place = Place("cuda", COLD, compiled=True)
+    place = Place("cuda", wanted.policy, compiled=True)
     path, on = wanted.out or reports / found.name / DATA, machine.free(found)
     kept = load(path) if wanted.append and path.exists() else Record(found.name, ())
     record = replace(kept, environment=machine.made_with(found, place))
+    other = machine.unlike(kept.environment, record.environment)
+    if other:
+        click.echo(
+            f"{path} was made with other {', '.join(other)}: choose another --out, or leave out --append", err=True
+        )
+        return 1
     one = Run(record, path, place, on, wanted.rounds, wanted.seconds, click.echo, torch.cuda.empty_cache)
     start = one.clock()
     try:

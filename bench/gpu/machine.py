@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from attncc import compiler, device
@@ -12,6 +14,8 @@ from attncc.report.environment import environment
 from bench.gpu.clock import Place
 from bench.gpu.cost import Card, card
 
+#: What figures of one record have in common.
+DECIDING = ("GPU", "driver", "CUDA", "cuDNN", "toolchain", "timed", "attncc", "torch")
 #: What is planned for where there is no GPU.
 ASSUMED = "H100"
 
@@ -48,6 +52,12 @@ def made_with(found: DeviceModel, place: Place) -> tuple[tuple[str, str], ...]:
         ("timed", str(place.policy)),
         *environment(),
     )
+
+
+def unlike(kept: Sequence[tuple[str, str]], now: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """In which names that can change a kernel's time two records differ; nothing where one is empty."""
+    before, after = dict(kept), dict(now)
+    return tuple(name for name in DECIDING if before and before.get(name) != after.get(name))
 
 
 def driver() -> str:

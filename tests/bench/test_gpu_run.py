@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from torch.nn.attention import SDPBackend
 
 from attncc.autotune.inputs import alike
@@ -19,13 +20,14 @@ from attncc.report.goals import CUDNN, FLASH, FLEX, OWN_DENSE
 from attncc.report.record import Choice, Record, Timing, load
 from attncc.report.speed import OURS
 from bench.cases import Case
-from bench.gpu import chosen, cost, peers, run, static, tensors
+from bench.gpu import chosen, cost, machine, peers, run, static, tensors
 from bench.gpu.attempt import GpuLost, attempted
 from bench.gpu.clock import Place
 from bench.gpu.cost import Card, Estimate
 from bench.gpu.pieces import Step
 from bench.gpu.problem import error_of
 from bench.gpu.run import BEGUN, Run
+from bench.run import main as command_line
 
 ON = Card("this", 1e12, 2**40)
 HERE = Place("cpu", USUAL, compiled=False)
@@ -177,6 +179,25 @@ def test_a_lost_gpu_is_no_refusal() -> None:
     with pytest.raises(GpuLost):
         attempted(lost)
     assert attempted(lambda: 3) == 3
+
+
+def test_records_of_other_compilers_are_not_mixed() -> None:
+    before = (("GPU", "one"), ("toolchain", "triton 3.6.0, sm_90, ptxas 12.8.93"), ("load", "0.1"))
+    now = (("GPU", "one"), ("toolchain", "triton 3.6.0, sm_90, ptxas 13.1.80"), ("load", "7"))
+    assert machine.unlike(before, now) == ("toolchain",)
+    assert machine.unlike((), now) == ()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_without_a_gpu_it_is_said_what_would_be_run() -> None:
+    asked = CliRunner().invoke(command_line, ["--device", "cuda", "--only", "hip, 1048576"])
+    assert asked.exit_code == 1
+    assert "no GPU here; --dry-run says" in asked.output
+    told = CliRunner().invoke(command_line, ["--device", "cuda", "--dry-run", "--only", "hip, 1048576"])
+    assert told.exit_code == 0
+    assert "chosen hip, 1048576, d128, batch 1, bfloat16: dense, sdpa cudnn, selection, attention" in told.output
+    assert "36.1 GiB" in told.output
+    assert CliRunner().invoke(command_line, ["--dry-run"]).exit_code == 2
 
 
 def test_goals_are_judged_by_the_worst() -> None:
