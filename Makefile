@@ -68,20 +68,22 @@ GPU_SECONDS ?= 540
 # Cases whose name contains this; --full in place of --quick for all sizes, not the goals' alone.
 GPU_ONLY ?=
 GPU_CASES ?= --quick
+# Where outcomes go; what is tuned goes to $$ATTNCC_LIBRARY, else to the user's library.
+GPU_REPORTS ?= reports
 GPU := $(PYTHON) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'
 WITH_GPU = @if $(GPU); then set -x; $(1); else echo "$@: skipped, PyTorch sees no GPU here"; fi
 
 gpu-test: $(READY)
-	$(call WITH_GPU,$(PYTHON) -m tests.gpu.run --append --seconds $(GPU_SECONDS))
+	$(call WITH_GPU,$(PYTHON) -m tests.gpu.run --reports $(GPU_REPORTS) --append --seconds $(GPU_SECONDS))
 
 gpu-tune: $(READY)
 	$(call WITH_GPU,$(PYTHON) -m bench.gpu.tune --seconds $(GPU_SECONDS) --only '$(GPU_ONLY)')
 
 gpu-bench: $(READY)
-	$(call WITH_GPU,$(PYTHON) -m bench.run $(GPU_CASES) --device cuda --append --budget $(GPU_SECONDS) --only '$(GPU_ONLY)')
+	$(call WITH_GPU,$(PYTHON) -m bench.run $(GPU_CASES) --reports $(GPU_REPORTS) --device cuda --append --budget $(GPU_SECONDS) --only '$(GPU_ONLY)')
 
 gpu-report: $(READY)
-	$(call WITH_GPU,$(ATTNCC) report)
+	$(call WITH_GPU,$(ATTNCC) report --out $(GPU_REPORTS))
 
 gpu-plan: $(READY) ## what `make gpu` would tune and measure, in which pieces, with bytes of memory
 	@$(PYTHON) -m bench.gpu.tune --dry-run --seconds $(GPU_SECONDS)

@@ -42,7 +42,8 @@ class Plan:
 
 
 @click.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default reports/<hardware>/data.json.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default <reports>/<hardware>/data.json.")
+@click.option("--reports", type=click.Path(file_okay=False, path_type=Path), default=REPORTS, show_default=True)
 @click.option("--quick", "chosen", flag_value="quick", default=True, help="A few minutes' worth (default).")
 @click.option("--full", "chosen", flag_value="full", help="The figures of the report.")
 @click.option(
@@ -64,6 +65,7 @@ class Plan:
 @click.option("--again", is_flag=True, help="On a GPU: also what ended an earlier run.")
 def main(
     out: Path | None,
+    reports: Path,
     chosen: str,
     append: bool,
     place: str,
@@ -83,11 +85,11 @@ def main(
 
         seconds = budget or command.SECONDS
         wanted = command.Wanted(out, only, chosen == "full", append, again, rounds, seconds, setup, POLICIES[policy])
-        raise SystemExit(command.plan(wanted) if dry_run else command.run(wanted, REPORTS))
+        raise SystemExit(command.plan(wanted) if dry_run else command.run(wanted, reports))
     if dry_run or again or budget:
         raise click.UsageError("--dry-run, --budget and --again go with --device cuda")
     name = host().name
-    path = out or REPORTS / name / DATA
+    path = out or reports / name / DATA
     found = peak.peaks()
     for one in found:
         click.echo(f"peak {one.instruction}: {one.gflops:.0f} GFLOP/s a core")

@@ -29,6 +29,8 @@ from bench.gpu.problem import error_of
 from bench.gpu.run import BEGUN, Run
 from bench.run import main as command_line
 
+pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+
 ON = Card("this", 1e12, 2**40)
 HERE = Place("cpu", USUAL, compiled=False)
 SHAPE = Shape(2, 4, 2, 200, 200, 64)

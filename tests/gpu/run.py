@@ -34,13 +34,16 @@ BAD: Final = ("failed", "hung", "crashed")
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default reports/<hardware>/tests.jsonl.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default <reports>/<hardware>/tests.jsonl."
+)
+@click.option("--reports", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True)
 @click.option("--seconds", default=540.0, show_default=True, help="No further test begins after this.")
 @click.option("--patience", default=PATIENCE, show_default=True, help="Seconds after which a test hangs.")
 @click.option("--append", is_flag=True, help="Go on with what the file holds.")
-def main(paths: Sequence[Path], out: Path | None, seconds: float, patience: float, append: bool) -> None:
+def main(paths: Sequence[Path], out: Path | None, reports: Path, seconds: float, patience: float, append: bool) -> None:
     """Run the tests that need a GPU, as far as the time reaches."""
-    book = Book((out or beside_the_record()).absolute())
+    book = Book((out or beside_the_record(reports)).absolute())
     if not append:
         book.path.unlink(missing_ok=True)
     book.path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,12 +58,12 @@ def main(paths: Sequence[Path], out: Path | None, seconds: float, patience: floa
     raise SystemExit(any(counts[outcome] for outcome in BAD))
 
 
-def beside_the_record() -> Path:
+def beside_the_record(reports: Path) -> Path:
     """Where the report of this machine's GPU finds the outcomes."""
     # PyTorch loads only where nobody says where.
     from attncc.cli.present import present
 
-    return Path("reports") / present("auto").name / TESTS
+    return reports / present("auto").name / TESTS
 
 
 def run(book: Book, paths: Sequence[str], seconds: float, patience: float) -> bool:
