@@ -18,7 +18,6 @@ from typing import Final
 
 import click
 
-from attncc.report.tested import TESTS
 from tests.gpu.pieces import END, KEPT, Book, Outcome
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -62,6 +61,7 @@ def beside_the_record(reports: Path) -> Path:
     """Where the report of this machine's GPU finds the outcomes."""
     # PyTorch loads only where nobody says where.
     from attncc.cli.present import present
+    from attncc.report.tested import TESTS
 
     return reports / present("auto").name / TESTS
 
