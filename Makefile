@@ -20,7 +20,7 @@ SHAPE ?= 1,8,2,4096,4096,128
 DTYPE ?= bf16
 BUDGET ?= 40
 
-.PHONY: help install tune test check format golden bench report gpu gpu-test gpu-tune gpu-bench gpu-report clean
+.PHONY: help install tune test check format golden bench report gpu gpu-test gpu-tune gpu-bench gpu-report gpu-plan clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -60,24 +60,34 @@ bench: $(READY) ## side by side with SDPA and FlexAttention, on this machine
 report: $(READY) ## reports/<this hardware>/ from the library and the last bench
 	$(ATTNCC) report
 
-# The four pieces below take under ten minutes each. Without a GPU they say so and succeed.
-gpu: gpu-test gpu-tune gpu-bench gpu-report ## everything that needs a GPU
+# The pieces below each end within GPU_SECONDS and keep what they have; what is left is done by calling them again.
+# Without a GPU they say so and succeed; `make gpu-plan` says anywhere what they would do.
+gpu: gpu-test gpu-tune gpu-bench gpu-report ## everything that needs a GPU, ten minutes of each
 
-GPU_SHAPE ?= 1,32,8,32768,32768,128
+GPU_SECONDS ?= 540
+# Cases whose name contains this; --full in place of --quick for all sizes, not the goals' alone.
+GPU_ONLY ?=
+GPU_CASES ?= --quick
+# Where outcomes go; what is tuned goes to $$ATTNCC_LIBRARY, else to the user's library.
+GPU_REPORTS ?= reports
 GPU := $(PYTHON) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'
 WITH_GPU = @if $(GPU); then set -x; $(1); else echo "$@: skipped, PyTorch sees no GPU here"; fi
 
 gpu-test: $(READY)
-	$(call WITH_GPU,$(PYTHON) -m pytest -q -m gpu)
+	$(call WITH_GPU,$(PYTHON) -m tests.gpu.run --reports $(GPU_REPORTS) --append --seconds $(GPU_SECONDS))
 
 gpu-tune: $(READY)
-	$(call WITH_GPU,$(ATTNCC) tune $(PATTERNS) --device cuda --shape $(GPU_SHAPE) --dtype bf16 --budget 120)
+	$(call WITH_GPU,$(PYTHON) -m bench.gpu.tune --seconds $(GPU_SECONDS) --only '$(GPU_ONLY)')
 
 gpu-bench: $(READY)
-	$(call WITH_GPU,$(PYTHON) -m bench.run --quick --device cuda)
+	$(call WITH_GPU,$(PYTHON) -m bench.run $(GPU_CASES) --reports $(GPU_REPORTS) --device cuda --append --budget $(GPU_SECONDS) --only '$(GPU_ONLY)')
 
 gpu-report: $(READY)
-	$(call WITH_GPU,$(ATTNCC) report)
+	$(call WITH_GPU,$(ATTNCC) report --out $(GPU_REPORTS))
+
+gpu-plan: $(READY) ## what `make gpu` would tune and measure, in which pieces, with bytes of memory
+	@$(PYTHON) -m bench.gpu.tune --dry-run --seconds $(GPU_SECONDS)
+	@$(PYTHON) -m bench.run $(GPU_CASES) --device cuda --dry-run --budget $(GPU_SECONDS)
 
 clean: ## what builds and tests leave behind, the environment excepted
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

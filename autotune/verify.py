@@ -1,4 +1,5 @@
-"""Does a kernel compute what its pattern means? It may err twice as much as plain attention in its dtype."""
+"""Does a kernel compute what its pattern means, and the same twice? It may err twice as much as plain attention in its
+dtype, and not at all from call to call."""
 
 from __future__ import annotations
 
@@ -20,6 +21,8 @@ SAMPLED_ROWS: Final = 64
 FACTOR: Final = 2.0
 #: Kernels sum powers of 2 in float32, rescale and divide, or return to base e: three more roundings of the result.
 BASE_ROUNDINGS: Final = 3
+#: Integers of the sizes of floats, to compare them by.
+BITS: Final = {2: torch.int16, 4: torch.int32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Agreement:
     """The largest differences from float64, of out and of lse, and what was allowed.
 
     `worst` is the (batch, head, row) of the largest difference of out; NaN is infinitely wrong. `rows` query rows
-    of each head were compared.
+    of each head were compared. `changed` counts the entries of out and lse to which a second call gave other bits.
     """
 
     error: float
@@ -36,15 +39,21 @@ class Agreement:
     lse_allowed: float
     worst: tuple[int, int, int]
     rows: int
+    changed: int = 0
+
+    @property
+    def right(self) -> bool:
+        return self.error <= self.allowed and self.lse_error <= self.lse_allowed
 
     @property
     def holds(self) -> bool:
-        return self.error <= self.allowed and self.lse_error <= self.lse_allowed
+        return self.right and not self.changed
 
     def __str__(self) -> str:
         batch, head, row = self.worst
         out = f"out differs by {self.error:.2e} (allowed {self.allowed:.2e}) at batch {batch}, head {head}, row {row}"
-        return f"{out}; lse differs by {self.lse_error:.2e} (allowed {self.lse_allowed:.2e})"
+        lse = f"lse differs by {self.lse_error:.2e} (allowed {self.lse_allowed:.2e})"
+        return "; ".join((out, lse, *((f"a second call changed {self.changed} entries",) if self.changed else ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +90,13 @@ def half_unit(dtype: torch.dtype) -> float:
 
 
 def verify(kernel: CompiledKernel, inputs: Inputs, expected: Oracle) -> Agreement:
-    """How far `kernel` is from `expected`, for the inputs that `expected` was made from."""
-    out, lse = call(kernel, inputs)
+    """How far `kernel` is from `expected`, for the inputs that `expected` was made from; called twice."""
+    (out, lse), again = call(kernel, inputs), call(kernel, inputs)
     error, (batch, head, row, _) = _largest(out[:, :, expected.rows], expected.out)
     lse_error, _ = _largest(lse[:, :, expected.rows], expected.lse)
     worst = batch, head, int(expected.rows[row])
-    return Agreement(error, expected.allowed, lse_error, expected.lse_allowed, worst, len(expected.rows))
+    changed = sum(_changed(first, second) for first, second in zip((out, lse), again, strict=True))
+    return Agreement(error, expected.allowed, lse_error, expected.lse_allowed, worst, len(expected.rows), changed)
 
 
 def call(kernel: CompiledKernel, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,6 +104,12 @@ def call(kernel: CompiledKernel, inputs: Inputs) -> tuple[torch.Tensor, torch.Te
     if inputs.given is None:
         return kernel(inputs.query, inputs.key, inputs.value, inputs.scale)
     return kernel(inputs.query, inputs.key, inputs.value, inputs.scale, inputs.given)
+
+
+def _changed(first: torch.Tensor, second: torch.Tensor) -> int:
+    """How many entries differ by any bit; NaN is like itself."""
+    bits = BITS[first.element_size()]
+    return int((first.view(bits) != second.view(bits)).sum())
 
 
 def _allowed(plain: torch.Tensor, exact: torch.Tensor) -> float:

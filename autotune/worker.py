@@ -67,7 +67,7 @@ class _Bench:
         kernel, inputs = self.job.backend.build(source, self.job.device), self.inputs
         agreement = verify(kernel, inputs, self.expected)
         if not agreement.holds:
-            return Failure("incorrect", str(agreement))
+            return Failure("unrepeatable" if agreement.right else "incorrect", str(agreement))
         ready = launched(partial(call, kernel, inputs), self.job.policy)
         self.calls[source.schedule] = ready, repetitions(ready, self._clock())
         return None

@@ -83,23 +83,6 @@ def survey() -> tuple[Case, ...]:
     )
 
 
-def gpu() -> tuple[Case, ...]:
-    """Prompts of a grouped-query model in bfloat16."""
-    masks = (CAUSAL, WINDOW_8K, WINDOW_32K, A_SHAPE)
-    sizes = [(mask, Shape(1, 32, 8, mask.kv_len, mask.kv_len, 128)) for mask in masks]
-    return tuple(
-        Case(
-            f"{mask.label}, {mask.kv_len}, d128, bfloat16",
-            mask.pattern,
-            mask.params,
-            shape,
-            "bfloat16",
-            tuple(peer for peer in ALL if peer != "sdpa mask" or mask.kv_len <= MASK_LIMIT),
-        )
-        for mask, shape in sizes
-    )
-
-
 def quick(heads: int) -> tuple[Case, ...]:
     """A few minutes: the same kinds of call, shorter."""
     masks = (

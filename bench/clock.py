@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -19,6 +20,7 @@ def _elapsed() -> float:
     return time.perf_counter()
 
 
+#: What is timed between events on a GPU has no clock here: see `bench.gpu.clock`.
 CLOCKS: Mapping[Clock, Callable[[], float]] = {"cpu": time.process_time, "wall": _elapsed}
 #: A sample repeats a short call until it has lasted this long.
 SAMPLE_SECONDS = 0.02
@@ -36,12 +38,17 @@ class Sampled:
 def interleave(calls: Mapping[str, Callable[[], object]], clock: Clock, rounds: int) -> dict[str, Sampled]:
     """Times every call once a round, each round starting with another; calls have been warmed up."""
     repeats = {name: _repeats(call, clock) for name, call in calls.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    names = list(calls)
+    return turns({name: partial(_once, call, clock, repeats[name]) for name, call in calls.items()}, rounds)
+
+
+def turns(samples: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Sampled]:
+    """Takes a sample of each, in seconds a call, once a round, each round starting with another."""
+    seconds: dict[str, list[float]] = {name: [] for name in samples}
+    names = list(samples)
     for index in range(rounds if names else 0):
         turn = index % len(names)
         for name in names[turn:] + names[:turn]:
-            seconds[name].append(_once(calls[name], clock, repeats[name]))
+            seconds[name].append(samples[name]())
     return {name: summary(values) for name, values in seconds.items()}
 
 

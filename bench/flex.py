@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, assert_never, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask
@@ -14,7 +15,7 @@ from attncc.ir.alibi import slopes
 from attncc.ir.expr import names
 from attncc.ir.pattern import Alibi, Pattern, Scale, Softcap
 from attncc.ir.schedule import Shape
-from attncc.report.picture import TileKind, draw
+from attncc.report.picture import classes
 
 MaskMod: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 ScoreMod: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -60,9 +61,9 @@ def written(formula: str, offset: int, tensors: Mapping[str, Tensor]) -> MaskMod
     return cast(MaskMod, scope["keep"])
 
 
-def score_mod(pattern: Pattern, shape: Shape) -> ScoreMod | None:
+def score_mod(pattern: Pattern, shape: Shape, place: str = "cpu") -> ScoreMod | None:
     """The score rules as the function a FlexAttention user would write; None without rules."""
-    slope = torch.tensor(slopes(shape.q_heads))
+    slope = torch.tensor(slopes(shape.q_heads), device=place)
     offset = shape.kv_len - shape.q_len
 
     def change(score: Tensor, batch: Tensor, head: Tensor, q_index: Tensor, kv: Tensor) -> Tensor:
@@ -89,28 +90,31 @@ def _maximum(left: Tensor, right: Tensor) -> Tensor:
     return torch.where(left > right, left, right)
 
 
-def block_mask(pattern: Pattern, shape: Shape) -> BlockMask:
+def block_mask(pattern: Pattern, shape: Shape, place: str = "cpu") -> BlockMask:
     """The BlockMask that `create_block_mask` gives, made from the tile plan: one for all heads where they agree."""
     heads = shape.q_heads if "head" in names(pattern.mask) else 1
-    rows = [[row.tiles for row in draw(pattern, shape, head, BLOCK).rows] for head in range(heads)]
+    touched, full = _tiles(pattern, shape, heads, place)
     return BlockMask.from_kv_blocks(
-        *listed(_tiles(rows, "partial")),
-        *listed(_tiles(rows, "full")),
+        *listed(touched & ~full),
+        *listed(full),
         BLOCK_SIZE=BLOCK,
         mask_mod=mask_mod(pattern, shape),
         seq_lengths=(shape.q_len, shape.kv_len),
     )
 
 
-def _tiles(heads: list[list[tuple[TileKind, ...]]], wanted: TileKind) -> Tensor:
-    return torch.tensor([[[[kind == wanted for kind in row] for row in rows] for rows in heads]])
+def _tiles(pattern: Pattern, shape: Shape, heads: int, place: str) -> tuple[Tensor, Tensor]:
+    """Which tiles are touched, and which are full: bool [1, heads, rows, columns]."""
+    found = [[row[1:] for row in classes(pattern, shape, head, BLOCK)] for head in range(heads)]
+    touched, full = (np.array([[row[which] for row in rows] for rows in found]) for which in (0, 1))
+    return torch.from_numpy(touched)[None].to(place), torch.from_numpy(full)[None].to(place)
 
 
 def listed(chosen: Tensor) -> tuple[Tensor, Tensor]:
     """How many key tiles each query tile has, and which, padded with 0, from bool [batch, heads, rows, columns]."""
     counts = chosen.sum(-1, dtype=torch.int32)
     indices = chosen.int().argsort(dim=-1, descending=True, stable=True).int()
-    padding = torch.arange(chosen.shape[-1]) >= counts[..., None]
+    padding = torch.arange(chosen.shape[-1], device=chosen.device) >= counts[..., None]
     return counts, indices.masked_fill(padding, 0)
 
 

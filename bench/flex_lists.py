@@ -65,12 +65,13 @@ def _lookup(lists: RowLists, geometry: Geometry, shape: Shape) -> Tensor:
     return table(lists, 1 - shape.kv_len, shape.kv_len)
 
 
-def block_mask(pattern: Pattern, shape: Shape, given: Given, keep: flex.MaskMod) -> BlockMask:
-    """The blocks that the lists of a prompt or a single query touch, without asking `keep` about every pair."""
+def block_mask(pattern: Pattern, shape: Shape, given: Given, keep: flex.MaskMod, place: str = "cpu") -> BlockMask:
+    """The blocks that the lists of a prompt or a single query touch, without asking `keep` about every pair; `given` is
+    on the CPU."""
     assert shape.q_len in (1, shape.kv_len), "blocks of queries begin at the first key, or there is one"
     found = _truth(pattern.mask, _known(pattern, shape, given), _members(pattern, shape, given))
     rows, units = -(-shape.q_len // BLOCK), -(-shape.kv_len // BLOCK)
-    may, must = (_per_head(part.expand(1, -1, rows, units), shape) for part in (found.may, found.must))
+    may, must = (_per_head(part.expand(1, -1, rows, units), shape).to(place) for part in (found.may, found.must))
     return BlockMask.from_kv_blocks(
         *flex.listed(may & ~must),
         *flex.listed(must),

@@ -9,7 +9,10 @@ from typing import Literal, TypeAlias, get_args
 from attncc.ir.schedule import Schedule, Shape
 from attncc.library.key import KernelKey
 
-Reason: TypeAlias = Literal["refused", "compile_error", "incorrect", "crash", "timeout", "out_of_memory", "spills"]
+#: `unrepeatable`: two calls with the same arguments gave different bits.
+Reason: TypeAlias = Literal[
+    "refused", "compile_error", "incorrect", "unrepeatable", "crash", "timeout", "out_of_memory", "spills"
+]
 Kind: TypeAlias = Literal["measured", "predicted"]
 #: Races while searching, and the last one among the fastest.
 Stage: TypeAlias = Literal["search", "confirm"]

@@ -37,6 +37,8 @@ MIGRATIONS: Final[Sequence[str]] = (
     );
     CREATE INDEX samples_of_key ON sample (key, stage);
     """,
+    # No table changes: trials may say that they are unrepeatable, which earlier versions do not know.
+    "",
 )
 
 

@@ -53,17 +53,23 @@ def attention_rows(
     In a narrow dtype this is the plain reference that kernels of that dtype may be compared with: scores, weights and
     products are all rounded to it.
     """
-    _, q_heads, q_len, _ = query.shape
-    group = q_heads // key.shape[1]
+    q_len = query.shape[2]
     mask = kept(pattern, query.shape[:3], key.shape[2], given, rows)
-    keys, values = (t.to(dtype).repeat_interleave(group, dim=1) for t in (key, value))
-    score = query[:, :, rows].to(dtype) @ keys.transpose(-1, -2) * scale
+    score = _products(query[:, :, rows], key.transpose(-1, -2), dtype) * scale
     q, kv = key.shape[2] - q_len + rows, torch.arange(key.shape[2], device=query.device)
     for rule in pattern.score:
         score = _apply(rule, score, q[:, None] - kv)
     score = score.masked_fill(~mask, -torch.inf)
     weight, lse = rules()[pattern.combine.rule].weights(score, q, kv, options(pattern.combine, given))
-    return weight @ values, lse
+    return _products(weight, value, dtype), lse
+
+
+def _products(left: torch.Tensor, right: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """left [batch, q_heads, ...] @ right [batch, kv_heads, ...], both in `dtype`; of `right` one head at a time, since
+    a long call has no room for a second copy of all keys."""
+    groups = left.unflatten(1, (right.shape[1], -1)).unbind(1)
+    parts = zip(groups, right.split(1, dim=1), strict=True)
+    return torch.cat([group.to(dtype) @ one.to(dtype) for group, one in parts], dim=1)
 
 
 def kept(

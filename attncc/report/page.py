@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attncc.library.entry import LibraryEntry
 from attncc.library.store import KernelLibrary
-from attncc.report import choices, plots, record, roofline, sparsity, speed, tables, tuned
+from attncc.report import choices, goals, plots, record, roofline, sparsity, speed, tables, tested, tuned
 from attncc.report.blocks import Block, Gallery, Heading, Paragraph, Picture, Table
 from attncc.report.environment import environment, fingerprint
 from attncc.report.evidence import tunings
@@ -25,7 +25,8 @@ HONESTY = " ".join(
     (
         "All peers take turns, round by round; times are medians, the spread is half the interquartile range.",
         "Useful GFLOP/s count 4 * head_dim per (query, key) pair that the mask keeps, whatever a kernel computes.",
-        "One thread is timed in CPU time, several threads in wall time.",
+        "One thread is timed in CPU time, several threads in wall time, a GPU between two of its own events,",
+        "nothing left in its second level of cache.",
         "`sdpa causal` on a sparser mask is PyTorch's dense causal call: it computes a denser result and is there as",
         "what one pays without sparsity.",
     )
@@ -68,7 +69,7 @@ def write(folder: Path, name: str, bench: Record | None, library: KernelLibrary 
     found = replace(bench or kept or Record(name, made), tunings=_tunings(library, entries, kept))
     found.save(home / DATA)
     _draw(home, found)
-    blocks = tuple(_blocks(name, found, entries))
+    blocks = tuple(_blocks(home, found, entries))
     (home / PAGE).write_text(markdown(blocks), encoding="utf-8")
     (home / OFFLINE).write_text(html(blocks, home), encoding="utf-8")
     return home / PAGE, home / OFFLINE
@@ -85,10 +86,11 @@ def _tunings(library: KernelLibrary | None, entries: Sequence[LibraryEntry], kep
     return (*(one for one in (kept.tunings if kept else ()) if one.key not in known), *fresh)
 
 
-def _blocks(name: str, found: Record, entries: Sequence[LibraryEntry]) -> Iterator[Block]:
-    yield Heading(name, 1)
+def _blocks(home: Path, found: Record, entries: Sequence[LibraryEntry]) -> Iterator[Block]:
+    yield Heading(home.name, 1)
     yield Table(("", ""), [*found.environment, ("fingerprint", fingerprint(found.environment))])
     yield from _measured(found)
+    yield from tested.section(home)
     yield from tuned.section(entries, found.tunings)
     if _patterns(found):
         yield Heading("The patterns")
@@ -97,6 +99,8 @@ def _blocks(name: str, found: Record, entries: Sequence[LibraryEntry]) -> Iterat
 
 
 def _measured(found: Record) -> Iterator[Block]:
+    if goals.of_gpu(found):
+        yield from goals.section((found,))
     if found.timings:
         yield Paragraph(HONESTY)
         yield Heading("At a glance")
@@ -164,8 +168,8 @@ def _yardsticks(found: Record) -> str:
 
 
 def _heading(threads: int, clock: Clock) -> str:
-    if clock == "cpu":
-        return "One thread, CPU time"
+    if clock != "wall":
+        return "One thread, CPU time" if clock == "cpu" else "The GPU's own time"
     return "Wall time" if threads == 1 else f"{threads} threads, wall time"
 
 

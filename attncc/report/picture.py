@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from attncc import passes
 from attncc.ir.pattern import Pattern
@@ -17,6 +19,7 @@ from attncc.ref.evaluate import Ints
 from attncc.ref.interp import QueryTile, Visit
 from attncc.report.work import Work, work
 
+Bools: TypeAlias = npt.NDArray[np.bool_]
 TileKind: TypeAlias = Literal["empty", "partial", "full"]
 SMALLEST_EDGE = 16
 COUNTED = 128
@@ -57,16 +60,25 @@ def draw(pattern: Pattern, shape: Shape, head: int, tile: int) -> Picture:
 
     The work beside it is that of query tiles as kernels have them, at most COUNTED rows.
     """
-    plan = passes.run(pattern, Tiling(tile, 1))
-    found = interp.visits(plan, shape.q_len, shape.kv_len, head)
-    rows = tuple(_row(plan, each, shape, head, tile) for each in found)
+    rows = tuple(
+        TileRow(q_first, tuple(kind(*each) for each in zip(touched, full, strict=True)))
+        for q_first, touched, full in classes(pattern, shape, head, tile)
+    )
     one_head = Shape(1, 1, 1, shape.q_len, shape.kv_len, shape.head_dim)
     counted = passes.run(pattern, Tiling(min(tile, COUNTED), 1))
     return Picture(pattern, shape, head, tile, rows, work(counted, one_head, first_head=head))
 
 
-def _row(plan: TilePlan, found: QueryTile, shape: Shape, head: int, tile: int) -> TileRow:
-    """Full: every row sees every key that exists. Empty: no row sees any."""
+def classes(pattern: Pattern, shape: Shape, head: int, tile: int) -> Iterator[tuple[int, Bools, Bools]]:
+    """Of each query tile the position of its first row, and which key tiles any of its rows sees, and which of them
+    all see whole."""
+    plan = passes.run(pattern, Tiling(tile, 1))
+    for found in interp.visits(plan, shape.q_len, shape.kv_len, head):
+        yield found.q_first, *_row(plan, found, shape, head, tile)
+
+
+def _row(plan: TilePlan, found: QueryTile, shape: Shape, head: int, tile: int) -> tuple[Bools, Bools]:
+    """Touched: some row sees some key. Full: every row sees every key that exists."""
     edges = np.arange(0, shape.kv_len, tile)
     some, every = np.zeros((2, edges.size), np.int64)
     for visit in found.visits:
@@ -77,7 +89,7 @@ def _row(plan: TilePlan, found: QueryTile, shape: Shape, head: int, tile: int) -
         else:
             some, every = some + inside, every + inside * (visit.run.mask is None)
     exists = _inside(edges, tile, 0, shape.kv_len)
-    return TileRow(found.q_first, tuple(kind(*each) for each in zip(some > 0, every == exists, strict=True)))
+    return some > 0, every == exists
 
 
 def _inside(edges: Ints, tile: int, first: int, stop: int) -> Ints:

@@ -13,8 +13,9 @@ from attncc.ir.schedule import DType, Shape
 from attncc.library.places import write_whole
 from attncc.report.decode import decoded
 
-#: `cpu` is the process's CPU time (one thread, robust on a shared machine); `wall` is elapsed time.
-Clock: TypeAlias = Literal["cpu", "wall"]
+#: `cpu` is the process's CPU time (one thread, robust on a shared machine); `wall` is elapsed time; `gpu` is the time
+#: between two events on the GPU.
+Clock: TypeAlias = Literal["cpu", "wall", "gpu"]
 
 
 @dataclass(frozen=True, slots=True)

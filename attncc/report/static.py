@@ -20,10 +20,12 @@ from attncc.errors import BenchFileUnreadable
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands
 from attncc.library.places import write_whole
+from attncc.report import goals
 from attncc.report.blocks import NOTHING, Block, Cells, Heading, Paragraph, Table
 from attncc.report.decode import decoded
 from attncc.report.html import html
 from attncc.report.markdown import markdown
+from attncc.report.record import Record
 from attncc.spec import load, lower
 
 DATA, PAGE, OFFLINE = "data.json", "README.md", "index.html"
@@ -112,7 +114,7 @@ def compiled(wanted: Sequence[Case], home: Path) -> Iterator[tuple[Case, Compile
 
 def write(home: Path) -> tuple[Path, Path]:
     """The pages of what `home` holds."""
-    blocks = tuple(_blocks(_load(home / DATA).kernels))
+    blocks = tuple(_blocks(_load(home / DATA).kernels, goals.measured(home.parent)))
     (home / PAGE).write_text(markdown(blocks), encoding="utf-8")
     (home / OFFLINE).write_text(html(blocks, home), encoding="utf-8")
     return home / PAGE, home / OFFLINE
@@ -140,11 +142,12 @@ def _compiled(case: Case, source: KernelSource, digest: str, made_with: str, har
     )  # fmt: skip
 
 
-def _blocks(kernels: Sequence[Compiled]) -> Iterator[Block]:
+def _blocks(kernels: Sequence[Compiled], measured: Sequence[Record]) -> Iterator[Block]:
     yield Heading("Compiled for GPUs, not run", 1)
     yield Paragraph(ABOUT)
     yield Heading("In short")
     yield _summary(kernels)
+    yield from goals.section(measured)
     for arch in ARCHES:
         mine = [one for one in kernels if one.case.arch == arch]
         if mine:

@@ -27,6 +27,7 @@ EXPECTED = {
     "segfault": ("crash", "killed by SIGSEGV"),
     "abort": ("crash", "killed by SIGABRT: toy: corrupted stack"),
     "wrong": ("incorrect", "out differs by 1.00e-02 (allowed"),
+    "unsteady": ("unrepeatable", "a second call changed 1 entries"),
     "nan": ("incorrect", "out differs by inf (allowed"),
     "unequal_lse": ("incorrect", "lse differs by 1.00e-01 (allowed"),
     "broken": ("compile_error", "line 1: this does not compile"),

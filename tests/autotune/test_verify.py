@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from attncc import compiler, device
 from attncc.autotune import verify as room
 from attncc.autotune.inputs import Inputs, random_inputs
 from attncc.autotune.verify import Agreement, oracle, verify
 from attncc.codegen.kernel import KernelSource
 from attncc.ir.schedule import DTYPES, DType, Operands, Shape
 from attncc.ref.dense import attention
+from attncc.spec import load, lower
 from tests.autotune.samples import CAUSAL, SHAPE, schedule
 
 SOURCE = KernelSource("", "", Operands("float32", 16), "prefill", schedule(16), "", "")
@@ -67,6 +69,34 @@ def test_one_wrong_lse_is_found(wrong: float) -> None:
         lse[0, 1, 9] = wrong
 
     assert not agreement(random_inputs(SHAPE, "float32", "cpu"), spoil).holds
+
+
+def test_a_kernel_that_changes_its_mind_is_found() -> None:
+    calls: list[int] = []
+
+    def spoil(out: Tensor, lse: Tensor) -> None:
+        calls.append(0)
+        out[0, 1, 3, 5] = torch.nextafter(out[0, 1, 3, 5], torch.tensor(1.0)) if len(calls) % 2 else out[0, 1, 3, 5]
+
+    found = agreement(random_inputs(SHAPE, "float32", "cpu"), spoil)
+    assert found.right
+    assert not found.holds
+    assert str(found).endswith("a second call changed 1 entries")
+
+
+@pytest.mark.parametrize("name", ["a_shape", "vertical_slash", "landmark", "documents"])
+@pytest.mark.parametrize("q_len", [1, 200])
+def test_kernels_of_the_cpu_repeat_themselves_on_several_threads(name: str, q_len: int) -> None:
+    shape, pattern = Shape(1, 4, 2, q_len, 200, 64), lower.lower(load.find(name), {})
+    inputs = random_inputs(shape, "bfloat16", "cpu", pattern=pattern)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        kernel = compiler.kernel(pattern, Operands("bfloat16", 64), shape, device.host())
+        found = verify(kernel, inputs, oracle(pattern, inputs))
+    finally:
+        torch.set_num_threads(threads)
+    assert found.holds, str(found)
 
 
 def test_rows_without_keys_agree_on_minus_infinity() -> None:

@@ -53,7 +53,7 @@ def test_peers_compute_the_same(peer: str, q_len: int) -> None:
 
 
 def test_cases_have_names_of_their_own() -> None:
-    for chosen in (cases.full(2), cases.quick(2), cases.survey(), cases.gpu()):
+    for chosen in (cases.full(2), cases.quick(2), cases.survey()):
         names = [case.name for case in chosen]
         assert len(names) == len(set(names))
 

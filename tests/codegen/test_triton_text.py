@@ -6,11 +6,13 @@ import ast
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from attncc import compiler, device
 from attncc.codegen import triton
+from attncc.codegen.triton.toolchain import assembler
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DTYPES, DType, Operands, Shape
 from tests.codegen.triton_samples import pattern, schedule, source
@@ -98,12 +100,24 @@ def test_a_handful_of_rows_is_a_decode() -> None:
     assert triton.phase(Shape(1, 8, 2, 4096, 4096, 128)) == "prefill"
 
 
-def test_toolchain_names_what_changes_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_toolchain_names_what_changes_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hopper = device.named("sm_90")
     own = triton.toolchain(hopper)
-    assert re.fullmatch(r"triton [\d.]+, sm_90", own)
+    assert re.fullmatch(r"triton [\d.]+, sm_90, ptxas [\d.]+", own)
+    assert re.fullmatch(r"triton [\d.]+, gfx942", triton.toolchain(device.named("gfx942")))
     monkeypatch.setenv("TRITON_PTXAS_PATH", "elsewhere/ptxas")
-    assert triton.toolchain(hopper) == f"{own}, ptxas elsewhere/ptxas"
+    assert triton.toolchain(hopper) == f"{own.rpartition(' ')[0]} elsewhere/ptxas", "it says nothing of itself"
+    other = tmp_path / "ptxas"
+    other.write_text("#!/bin/sh\necho Cuda compilation tools, release 99.1, V99.1.7\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("TRITON_PTXAS_PATH", str(other))
+    assert triton.toolchain(hopper) == f"{own.rpartition(' ')[0]} 99.1.7"
+
+
+def test_blackwell_may_have_an_assembler_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_PTXAS_BLACKWELL_PATH", "elsewhere/ptxas")
+    assert assembler(device.named("sm_100")) == "elsewhere/ptxas"
+    assert assembler(device.named("sm_90")) != "elsewhere/ptxas"
 
 
 def test_plan_of_a_kernel_is_made_for_its_tiles() -> None:

@@ -41,6 +41,14 @@ def test_then_the_nearest_class_then_another_environment() -> None:
     assert found(GRAPH) == ("another environment", ("policy",))
 
 
+def test_a_decision_from_before_the_assembler_was_named_serves() -> None:
+    key = replace(KEY, backend="triton", hardware="cuda-sm_90-132-60mib-141gb", toolchain="triton 3.6.0, sm_90")
+    old = replace(ENTRY, key=key)
+    one = serving(replace(key, toolchain="triton 3.6.0, sm_90, ptxas 12.8.93"), [Decisions.of([old])])
+    assert one is not None
+    assert (one.entry, one.differs) == (old, ("toolchain",))
+
+
 def test_of_other_environments_the_one_with_most_in_common_serves() -> None:
     cold = replace(ENTRY, key=replace(KEY, policy="eager cold"))
     graph = replace(ENTRY, key=replace(KEY, policy="graph warm"))

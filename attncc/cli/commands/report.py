@@ -25,12 +25,14 @@ def command(bench: Path | None, out: Path, static: bool, names: tuple[str, ...],
         _static(out / "static", names)
         return
     # matplotlib is an extra, and slow to load.
-    from attncc.report import page
+    from attncc.report import goals, page
 
     measured = record.load(bench) if bench else None
     with KernelLibrary(library_path) as library:
         here = measured.device if measured else device.host().name
-        for name in dict.fromkeys((here, *map(page.device_of, library.entries()))):
+        # GPUs are measured elsewhere, and their records brought here.
+        gpus = (one.device for one in goals.measured(out))
+        for name in dict.fromkeys((here, *map(page.device_of, library.entries()), *gpus)):
             for written in page.write(out, name, measured if name == here else None, library):
                 click.echo(written)
 
