@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
 
 import torch
 from torch import Tensor
 
-#: Longer than any copy takes.
-PATIENCE: Final = 3.0
-
-
-class Fault(Exception):
-    """What a GPU would have answered with wrong numbers, or with silence."""
-
+from attncc.codegen.triton.gluon.turns import Fault, Turns
 
 @dataclass(slots=True)
 class Shared:
@@ -72,45 +63,41 @@ class Ring:
         return View(piece, tuple(piece.data.shape)) if isinstance(piece, Shared) else piece
 
 
+@dataclass(slots=True)
 class Barrier:
     """An mbarrier: a phase is over when all have arrived and all bytes have landed."""
 
-    def __init__(self, run: Run) -> None:
-        self._run, self._count, self._missing, self._bytes, self._phases = run, 0, 0, 0, 0
+    turns: Turns
+    count: int = 0
+    missing: int = 0
+    bytes: int = 0
+    phases: int = 0
 
     def init(self, count: int) -> None:
         """Waits for so many arrivals from here on."""
-        self._count = self._missing = count
+        self.count = self.missing = count
 
     def arrive(self, arrivals: int = 1, expected: int = 0) -> None:
         """So many arrive, and so many bytes more are expected."""
-        with self._run.changed:
-            self._missing -= arrivals
-            self._bytes += expected
-            if self._missing < 0:
-                raise Fault("more arrive at a barrier than it waits for")
-            self._settle()
+        self.missing -= arrivals
+        self.bytes += expected
+        if self.missing < 0:
+            raise Fault("more arrive at a barrier than it waits for")
+        self._settle()
 
     def land(self, size: int) -> None:
         """So many bytes have landed."""
-        with self._run.changed:
-            self._bytes -= size
-            self._settle()
+        self.bytes -= size
+        self._settle()
 
     def wait(self, phase: int) -> None:
         """Until the phase of this parity is over."""
-        with self._run.changed:
-            ended = self._run.changed.wait_for(lambda: self._phases & 1 != phase or self._run.failed, PATIENCE)
-        if self._run.failed:
-            raise Fault("another partition has failed")
-        if not ended:
-            raise Fault("a partition waits for what never comes")
+        self.turns.turn(lambda: self.phases & 1 != phase)
 
     def _settle(self) -> None:
-        if self._missing == 0 and self._bytes == 0:
-            self._phases += 1
-            self._missing = self._count
-            self._run.changed.notify_all()
+        if self.missing == 0 and self.bytes == 0:
+            self.phases += 1
+            self.missing = self.count
 
 
 @dataclass(slots=True)
@@ -156,20 +143,8 @@ class Run:
 
     programs: tuple[int, int, int]
     place: tuple[int, int, int]
-    chance: random.Random
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    failed: bool = False
-    faults: list[BaseException] = field(default_factory=list)
+    turns: Turns
     own: threading.local = field(default_factory=threading.local)
-
-    def ended(self, partition: Future[None]) -> None:
-        """Tells all others where a partition has failed."""
-        fault = partition.exception()
-        if fault is not None:
-            with self.changed:
-                self.faults.append(fault)
-                self.failed = True
-                self.changed.notify_all()
 
     def under_way(self) -> list[Product]:
         """The products of the calling partition that are not waited for yet."""

@@ -86,6 +86,10 @@ def _type(source: KernelSource, argument: str) -> str:
     match kind(argument):
         case "float32":
             return "*fp32"
+        case "int32":
+            return "*i32"
+        case "int64":
+            return "*i64"
         case "scale":
             return "fp32"
         case _:
