@@ -64,18 +64,18 @@ class Steps:
 
 def unfit(plan: TilePlan) -> str | None:
     """Why the plan has no such list; None if it has."""
+    params, block_n = dict(plan.pattern.params), plan.tiling.block_n
     if plan.pattern.combine.rule != "softmax":
         return f"its rule of combination is {plan.pattern.combine.rule}"
-    if any(isinstance(part, Member) for run in plan.runs() for part in parts(own(run))):
-        return "it looks single keys up in a list"
-    if any(run.over is None and given(own(run)) for run in plan.runs()):
-        return "its mask asks inputs of keys that no list names"
-    params, block_n = dict(plan.pattern.params), plan.tiling.block_n
     if not all(fits(node, params, block_n) for node in _all(plan.body) if isinstance(node, Strips)):
         return f"its strips are no whole steps of {block_n} keys that all rows see"
+    if any(run.over is None and given(own(run)) for run in plan.runs()):
+        return "its mask asks inputs of keys that no list names"
     sizes = {one.name: one.geometry for one in plan.lists}
     listed = (run.over for run in plan.runs() if run.over is not None)
     reason = next(filter(None, (misfit(name, sizes[name], block_n) for name in listed)), None)
+    if reason is None and any(isinstance(part, Member) for run in plan.runs() for part in parts(own(run))):
+        return "it looks single keys up in a list"
     if reason is None and _ragged(plan.body, params, block_n):
         return "a run of its list may begin inside a step"
     return reason
@@ -87,7 +87,10 @@ def unlowered(plan: TilePlan, schedule: Schedule) -> str | None:
     if reason is not None:
         return f"there is no Gluon kernel, since {reason}"
     if all(name != "lowering" for name, _ in schedule.choices):
-        return "Gluon kernels are made for prompts of 16-bit elements with head_dim 64 or 128 on sm_90"
+        return (
+            "Gluon kernels are made for prompts of 16-bit elements with head_dim 64 or 128 on sm_90, "
+            "where at least 64 queries share a choice"
+        )
     return None
 
 

@@ -7,7 +7,7 @@ import io
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,10 +39,9 @@ class Serialised(RuntimeError):
 def compiled(source: KernelSource) -> tuple[CompiledKernel, str]:
     """The kernel for sm_90, and what the assembler said. Raises what the compilers raise, and Serialised."""
     function = getattr(load(source, cache_dir()), source.entry)
-    types = {name: _type(source, name) for name in function.arg_names}
     log = io.StringIO()
     with _own_cache(), contextlib.redirect_stdout(log):
-        typed = GluonASTSource(function, signature=types, constexprs={}, attrs={})
+        typed = GluonASTSource(function, signature=signature(source, function.arg_names), constexprs={}, attrs={})
         kernel = triton.compile(typed, target=GPUTarget("cuda", 90, 32), options=options())
     found = SERIALISED.search(log.getvalue())
     if found is not None:
@@ -60,14 +59,18 @@ def layout() -> gl.NVMMASharedLayout:
     return gl.NVMMASharedLayout(128, 16, 4)
 
 
-def order(source: KernelSource) -> str:
+def signature(source: KernelSource, names: Sequence[str]) -> dict[str, str]:
+    """The type of each argument, as Triton writes it."""
+    return {name: _type(source, name) for name in names}
+
+
+def order(cubin: bytes) -> str:
     """Products (H), waits for them (W and how many may be left) and exponentials (x) in the order of the machine code,
     runs of one kind written once."""
-    kernel, _ = compiled(source)
     with tempfile.TemporaryDirectory() as folder:
-        cubin = Path(folder) / "kernel.cubin"
-        cubin.write_bytes(kernel.asm["cubin"])
-        command = [triton.knobs.nvidia.nvdisasm.path, "-c", str(cubin)]
+        path = Path(folder) / "kernel.cubin"
+        path.write_bytes(cubin)
+        command = [triton.knobs.nvidia.nvdisasm.path, "-c", str(path)]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return re.sub(r"(H|x)\1+", r"\1", "".join(_letters(text)))
 
