@@ -1,4 +1,4 @@
-"""Compiles Gluon modules under another Triton, by a Python that needs nothing else; run as a program by test_versions."""
+"""Compiles Gluon modules under another Triton, as a program of its own, which needs nothing else."""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
         raise CompilationFailed(source.pattern, f"triton {triton.__version__}", str(error)) from error
     return launcher
 
+
 #: So many arguments are descriptors; what the others are like in nearly every call.
 DESCRIBED = 4
 TYPICAL: Mapping[Kind, torch.dtype | int | float] = {

@@ -21,7 +21,9 @@ from attncc.ir.pattern import ScoreRule
 
 #: Above each loop.
 REMARKS = {FULL: "# Keys that all rows see.", MASKED: "# Keys that some rows see."}
-KEYS_IN_TILE = Compare("<", Var("kv"), Var("stop"))
+#: Where a tile stands.
+STANDING = ("batch", "head", Q_FIRST, Q_LAST)
+INSIDE = Compare("<", Var("kv"), Var("stop"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Consumer:
         more = [
             *(f"{name}_tokens" for name in self.tokens),
             *(self.stretches.entries(placed).split(", ") if self.stretches.entries(placed) else []),
-            *self._ends_asked(),
+            *self._asked(),
             *self.stretches.counts(),
             *(self.stretches.names(placed).split(", ") if self.stretches.names(placed) else []),
         ]
@@ -71,11 +73,12 @@ class Consumer:
             w.lines(skeleton.CLOSING)
         return tight(w.source())
 
-    def _ends_asked(self) -> list[str]:
+    def _asked(self) -> list[str]:
+        """What the function must know of the tile, besides its rows and sizes."""
         asked = {name for _, mask in self.stretches.steps.masks for name in names(mask)}
-        if self.stretches.striped(self._placed_kinds()):
-            asked |= {Q_FIRST, Q_LAST}
-        return [end for end in (Q_FIRST, Q_LAST) if end in asked]
+        asked |= {"head"} if sloped(self.rules) else set()
+        asked |= set(STANDING) if self.stretches.striped(self._placed_kinds()) else set()
+        return [name for name in STANDING if name in asked]
 
     def _placed_kinds(self) -> list[str]:
         """The kinds of steps whose positions matter: those with a mask, and all where the score depends on them."""
@@ -110,7 +113,7 @@ class Consumer:
         w.line(skeleton.WEIGH)
 
     def _mask(self, kind: str, mask: BoolExpr) -> BoolExpr:
-        return conjunction(mask, KEYS_IN_TILE) if kind == MASKED else mask
+        return conjunction(mask, INSIDE) if kind == MASKED else mask
 
     def _loop(self, w: Writer, kind: str) -> None:
         mask = dict(self.stretches.steps.masks).get(kind)

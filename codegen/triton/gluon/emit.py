@@ -38,6 +38,8 @@ ANCHORED, FREE = "gluon", "gluon_free"
 OWN = ("HEAD_DIM", "BLOCK_M", "BLOCK_N", "ROWS", "STAGES", "CONSUMERS", "TILE_BYTES", "QUERY_BYTES", "LOG2E", "LN2")
 #: What is passed besides lists, inputs and sizes.
 TENSORS = ("query_desc", "key_desc", "value_desc", "out_desc", "lse_ptr")
+#: What the producer knows of a tile whose keys lie in strips.
+STANDING = "head, q_first, q_last, q_len, kv_len"
 #: Threads are laid out by hand here.
 LAID_OUT = {"keys_before": skeleton.KEYS_BEFORE, "key_at": skeleton.KEY_AT}
 
@@ -56,7 +58,7 @@ def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -
     anchored = [skeleton.ANCHOR] if schedule["lowering"] == ANCHORED else []
     body = "\n\n".join([*anchored, *map(_gluon, called_too), code])
     used = set(re.findall(r"[A-Z]\w+", body))
-    numbers = {_constant(name, own): value for name, value in plan.pattern.params} | own
+    numbers = {**{_constant(name, own): value for name, value in plan.pattern.params}, **own}
     lines = [f"{name} = gl.constexpr({value})" for name, value in numbers.items() if name in used]
     layout = skeleton.LAYOUT + LISTS * bool(lists) + TOKENS * bool(made.wanted().tokens) + skeleton.WORK
     header = "\n".join(header_lines(plan, operands, phase, schedule, "gluon", layout.splitlines()))
@@ -120,7 +122,7 @@ class _Module:
 
     def _producer_arguments(self) -> str:
         at, kinds = self.stretches, self.stretches.kinds()
-        more = [at.entries(kinds), "q_first, q_last, q_len, kv_len" * at.striped(kinds), ", ".join(at.counts()), at.names()]
+        more = [at.entries(kinds), STANDING * at.striped(kinds), ", ".join(at.counts()), at.names()]
         return ", ".join([skeleton.PRODUCER, *(part for part in more if part)])
 
     def _producer(self) -> str:
@@ -157,6 +159,9 @@ class _Module:
             w.lines(skeleton.STAND.format(q_first=ends[Q_FIRST], q_last=ends[Q_LAST]))
             w.line()
             w.lines(skeleton.SHARED)
+            if wanted.lists or wanted.tokens:
+                w.line()
+                w.line("q_heads = gl.num_programs(1)")
             lists = {one.name: one.geometry for one in self.plan.lists if one.name in self.stretches.lists}
             row_lines(w, lists, "q_heads")
             for name in wanted.tokens:

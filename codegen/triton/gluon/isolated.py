@@ -34,7 +34,9 @@ def _compared(relation: Relation, left: IntExpr, right: IntExpr) -> BoolExpr | N
         return None
     sign, rest = taken
     # sign * kv + rest, compared with 0.
-    return Compare(relation, Var("kv"), tidy(Neg(rest))) if sign > 0 else Compare(TURNED[relation], Var("kv"), tidy(rest))
+    return (
+        Compare(relation, Var("kv"), tidy(Neg(rest))) if sign > 0 else Compare(TURNED[relation], Var("kv"), tidy(rest))
+    )
 
 
 def _taken(expr: IntExpr) -> tuple[int, IntExpr] | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attncc.codegen.triton.gluon.turns import Fault, Turns
 
+
 @dataclass(slots=True)
 class Shared:
     """Memory of a program. `version` counts what was written; `landed` is False while a copy is under way."""

@@ -56,7 +56,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The stretches of a plan, in its order, and the mask of every kind of steps that has one, in the order of visits."""
+    """The stretches of a plan, in its order, and the masks of those kinds of steps that have one, in that of visits."""
 
     segments: tuple[Segment, ...]
     masks: tuple[tuple[str, BoolExpr], ...]
@@ -168,33 +168,34 @@ class _Segments:
         return stop if where == TRUE else f"tl.where({self.numbers(where)}, {stop}, {first})"
 
     def _chain(self, chain: tuple[Run, ...], where: BoolExpr) -> Iterator[Segment]:
-        """Runs over one list. Its places are those of keys in it, and all its steps are whole blocks or parts of one."""
+        """Runs over one list: places are those of its keys, and every step is a block of the list or a part of one."""
         lead, over, params = chain[0], chain[0].over, self.numbers.params
         assert over is not None, "chains go over a list"
         plain = own(lead) == TRUE
-        lines, first = [], "0"
+        first = "0"
+        lines: list[str] = []
         if lead.first != ZERO:
-            lines = [*self._place(over, lead.first, 0), "first = place"]
+            lines += self._place("first", over, lead.first, 0)
             first = "first"
         seen = first
         if plain:
-            lines += [*self._place(over, lead.stop, 0), "seen = place"]
+            lines += self._place("seen", over, lead.stop, 0)
             yield Segment(remark(lead), tuple(lines), first, self._guarded("seen", where, first), FULL, over)
             apart = len(chain) > 1 and chain[1].first in (lead.stop, Max(ZERO, lead.stop), Max(lead.stop, ZERO))
             seen, lines = "seen" if first == "0" or apart else "tl.maximum(first, seen)", []
         kind = f"{MASKED}_{over}"
         kind += f"_{len(self.masks)}" * any(kind == name for name, _ in self.masks)
         self.masks.append((kind, covered(chain, params, self.block_n)))
-        lines += self._place(over, chain[-1].stop, self.block_n - 1)
+        lines += self._place("stop", over, chain[-1].stop, self.block_n - 1)
         about = remark(chain[-1]) if own(chain[-1]) != TRUE else "# The last of them, less than a step."
-        yield Segment(about, tuple(lines), seen, self._guarded("place", where, seen), kind, over)
+        yield Segment(about, tuple(lines), seen, self._guarded("stop", where, seen), kind, over)
 
-    def _place(self, over: str, key: IntExpr, more: int) -> tuple[str, str]:
-        """Sets `place` to how many keys of a list lie before the step of `key`, or of what is `more` than that."""
+    def _place(self, name: str, over: str, key: IntExpr, more: int) -> tuple[str, str]:
+        """Names how many keys of a list lie before the step of `key`, or of what is `more` than that."""
         products = self.numbers.language.products
         upto = self.numbers(tidy(Add(key, Int(more))), products)
         before = f"keys_before({over}_entries, {over}_count, key, {over.upper()}_SIZE)"
-        return f"key = {upto} // BLOCK_N * BLOCK_N", f"place = {before}"
+        return f"key = {upto} // BLOCK_N * BLOCK_N", f"{name} = {before}"
 
     def _run(self, run: Run, where: BoolExpr) -> Iterator[Segment]:
         numbers = self.numbers

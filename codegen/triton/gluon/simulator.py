@@ -1,8 +1,8 @@
 """Runs a Gluon kernel on the CPU, its partitions in turns: barriers, copies and products that are not at once.
 
-What a copy brings lands some time, and until then its destination is poison; a product reads its operands in shared memory
-when it is waited for, and notices when they were not there at its start or have changed since. What is not modelled:
-layouts, registers, what the assembler makes of it.
+What a copy brings lands some time, and until then its destination is poison; a product reads its operands in shared
+memory when it is waited for, and notices when they were not there at its start or have changed since. What is not
+modelled: layouts, registers, what the assembler makes of it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from attncc.codegen.triton.launch import tiles
 from attncc.codegen.triton.passing import passed
 from attncc.ir.alibi import slopes
 from attncc.lists import Given
+
 
 class _Id(int):
     """A program id, which knows how to become wider."""
@@ -100,9 +101,10 @@ def _language(run: Run) -> Mapping[str, object]:
         return function if function is not None else decorated
 
     numbers = {
-        "int32": torch.int32, "int64": torch.int64, "float32": torch.float32, "constexpr": lambda value: value, "static_range": range,
+        "int32": torch.int32, "int64": torch.int64, "float32": torch.float32,
+        "constexpr": lambda value: value, "static_range": range, "BlockedLayout": _nothing,
         "program_id": lambda axis: _Id(run.place[axis]), "num_programs": lambda axis: run.programs[axis],
-        "NVMMADistributedLayout": _nothing, "SliceLayout": _nothing, "DotOperandLayout": _nothing, "BlockedLayout": _nothing,
+        "NVMMADistributedLayout": _nothing, "SliceLayout": _nothing, "DotOperandLayout": _nothing,
         "arange": lambda first, stop, _: torch.arange(first, stop), "zeros": lambda shape, dtype, _: torch.zeros(shape),
         "full": lambda shape, filling, dtype, _: torch.full(shape, filling), "cdiv": lambda a, b: -(-a // b),
         "maximum": _larger, "minimum": _smaller, "where": _where, "abs": abs, "exp2": torch.exp2, "log2": torch.log2,

@@ -89,15 +89,15 @@ def keys_before(entries, count, key, size: gl.constexpr):
     return below * size + gl.where(partly, gl.maximum(key, 0) % size, 0)
 '''
 
-TOKENS = '''\
+TOKENS = """\
 {name}_tokens = {name}_tokens_ptr + batch.to(gl.int64) * {name}_tokens_batch_stride
 {name}_tokens += head.to(gl.int64) * {name}_tokens_heads // q_heads * {name}_tokens_head_stride
-'''
+"""
 
-PRODUCER = "key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, head, kv_head"
+PRODUCER = "key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head"
 CONSUMER = (
-    "out_desc, lse_ptr, {slope}queries, query_full, keys, values, key_full, key_empty, value_full, value_empty, batch, "
-    "head, tile, q_len, kv_len, scale"
+    "out_desc, lse_ptr, {slope}queries, query_full, keys, values, key_full, key_empty, value_full, value_empty, tile, "
+    "q_len, kv_len, scale"
 )
 RINGS = "key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head"
 LAST = "value_desc, values, value_full, value_empty, batch, kv_head, before, steps - 1"
@@ -175,7 +175,6 @@ tma.store_wait(0)
 STAND = """\
 head = gl.program_id(1)
 batch = gl.program_id(2)
-q_heads = gl.num_programs(1)
 kv_head = head // group
 offset = kv_len - q_len
 tile = (kv_len - 1) // BLOCK_M - gl.program_id(0)

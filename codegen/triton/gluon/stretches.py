@@ -65,9 +65,7 @@ class Stretches:
         w.line("@gluon.jit")
         signature(w, "ends", ", ".join([TILE, *(f"{name}_entries, {name}_count" for name in self.lists)]))
         with w.block(""):
-            w.line('"""The first key and the end of each stretch of keys, in the order of visits.')
-            w.lines(self._about())
-            w.line('"""')
+            w.line(f'"""The first key and the end of each stretch of keys, in the order of visits{self._about()}."""')
             for one in self.steps.segments:
                 w.lines("\n".join((*([one.remark] if one.remark else []), *one.lines)))
                 if one.stop:
@@ -77,9 +75,8 @@ class Stretches:
         return tight(w.source())
 
     def _about(self) -> str:
-        counted = [f"of the keys of `{name}`" for name in self.lists]
-        counted += ["of the keys of all strips"] * self.striped(self.kinds())
-        return f"\nWhere it says so, they are places: numbers {' or '.join(counted)}." if counted else ""
+        over = [*["a list"] * bool(self.lists), *["strips"] * self.striped(self.kinds())]
+        return f"; over {' and '.join(over)}, their places" if over else ""
 
     def counted(self) -> str:
         """The function that counts steps."""

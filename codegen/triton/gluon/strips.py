@@ -14,7 +14,7 @@ from attncc.ir.tile import Run, Strips
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Every strip `lo`, `lo` + `step`, ... has `length` places, the first of them the key `first`, a text over `strip`."""
+    """Every strip `lo`, `lo` + `step`, ... has `length` places, the first of them the key `first`, both texts."""
 
     lo: str
     step: int
