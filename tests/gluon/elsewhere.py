@@ -16,7 +16,7 @@ from triton.backends.compiler import GPUTarget
 from triton.experimental.gluon._runtime import GluonASTSource
 
 
-def compiled(text: str, entry: str, types: dict[str, str], warps: int) -> dict[str, str]:
+def compiled(text: str, entry: str, types: dict[str, str], options: dict[str, int]) -> dict[str, str]:
     """The version, the machine code and what the assembler said."""
     log = io.StringIO()
     with tempfile.TemporaryDirectory() as folder:
@@ -32,7 +32,6 @@ def compiled(text: str, entry: str, types: dict[str, str], warps: int) -> dict[s
         triton.knobs.nvidia.dump_ptxas_log = True
         with contextlib.redirect_stdout(log):
             typed = GluonASTSource(getattr(module, entry), signature=types, constexprs={}, attrs={})
-            options = {"num_warps": warps, "enable_fp_fusion": True}
             kernel = triton.compile(typed, target=GPUTarget("cuda", 90, 32), options=options)
     cubin = base64.b64encode(kernel.asm["cubin"]).decode()
     return {"version": triton.__version__, "log": log.getvalue(), "cubin": cubin}

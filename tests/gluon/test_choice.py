@@ -39,11 +39,11 @@ def test_offered_where_it_can_run(
 
 def test_what_gluon_cannot_take_is_the_triton_kernel() -> None:
     """The same text, so that the tuner sees one kernel."""
-    for name in ("block_diffusion", "vertical_slash", "hip", "gpt_oss"):
+    for name in ("block_diffusion", "vertical_slash", "hip_tree", "gpt_oss"):
         pattern, chosen = lower.lower(load.find(name), {}), schedule(64, 64, 2)
         lowered = compiler.source(pattern, BF16, "prefill", chosen, "triton")
         assert lowered == compiler.source(pattern, BF16, "prefill", chosen.replace("lowering", "triton"), "triton")
-    for name in ("causal", "longgen", "block_sparse", "block_table", "documents", "padded"):
+    for name in ("causal", "longgen", "hip", "block_sparse", "block_table", "documents", "padded"):
         pattern = lower.lower(load.find(name), {})
         assert compiler.source(pattern, BF16, "prefill", schedule(64, 64, 2), "triton").backend == "gluon"
 

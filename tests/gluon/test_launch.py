@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
 from attncc import settings
 from attncc.codegen.triton.arguments import kind
-from attncc.codegen.triton.gluon.build import DESCRIBED, Launcher
+from attncc.codegen.triton.gluon.build import Launcher
 from attncc.codegen.triton.launch import Grid
 from attncc.codegen.triton.module import load
 from attncc.ir.expr import And
@@ -41,8 +42,8 @@ class Recorder:
 
 @pytest.mark.parametrize(
     "of",
-    [pattern("kv <= q"), grid(64, 64), selected(And(CAUSAL, SAME), {}, {"doc": "token"})],
-    ids=["runs", "lists", "inputs"],
+    [pattern("kv <= q"), grid(64, 64), grid(64, 8), selected(And(CAUSAL, SAME), {}, {"doc": "token"})],
+    ids=["runs", "lists", "pieces", "inputs"],
 )
 @pytest.mark.parametrize("sloped", [False, True])
 def test_arguments_are_in_order(of: Pattern, sloped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +58,11 @@ def test_arguments_are_in_order(of: Pattern, sloped: bool, monkeypatch: pytest.M
     assert where == (3, 4, 2)
     assert len(arguments) == len(function.arg_names)
     passed = dict(zip(function.arg_names, arguments, strict=True))
-    for name in function.arg_names[DESCRIBED:]:
-        found = passed[name]
+    for name, found in passed.items():
+        if name.endswith("_desc"):
+            assert isinstance(found, TensorDescriptor)
+            assert found.block_shape[2] == {"key_pieces_desc": 8, "value_pieces_desc": 8}.get(name, 64)
+            continue
         assert found.dtype == DTYPES[kind(name)] if isinstance(found, torch.Tensor) else kind(name) in ("size", "scale")
     assert (passed["q_len"], passed["kv_len"], passed["group"], passed["scale"]) == (150, 300, 2, 0.125)
     for name, one in given.lists.items():

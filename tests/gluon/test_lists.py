@@ -16,7 +16,7 @@ from attncc.codegen.triton.gluon.machine import Description
 from attncc.codegen.triton.gluon.segments import unfit
 from attncc.codegen.triton.gluon.simulator import simulate
 from attncc.ir.alibi import slopes
-from attncc.ir.expr import And, Attribute, BoolExpr, Compare, Int, Or, Sub
+from attncc.ir.expr import And, Attribute, Compare, Int, Or, Sub
 from attncc.ir.pattern import Alibi, Pattern
 from attncc.ir.schedule import Operands, Shape
 from attncc.ir.tile import TilePlan, Tiling
@@ -61,9 +61,9 @@ class Simulated:
         return simulate(self.source, query, key, value, scale, given)
 
 
-def near_and(chosen: BoolExpr) -> Pattern:
+def near_and(size: int) -> Pattern:
     """Sinks and a window, and chosen blocks beyond them."""
-    return selected(And(CAUSAL, Or(Or(SINK, NEAR), chosen)), blocks(64, 64))
+    return selected(And(CAUSAL, Or(Or(SINK, NEAR), block(64, size))), blocks(64, size))
 
 
 GRID, WIDE = grid(64, 64), grid(128, 128)
@@ -83,9 +83,24 @@ GRID, WIDE = grid(64, 64), grid(128, 128)
             id="not-causal",
         ),
         pytest.param(
-            Draw(near_and(block(64, 64)), Shape(1, 2, 1, 400, 400, 64), "bfloat16", density=0.5),
+            Draw(near_and(64), Shape(1, 2, 1, 400, 400, 64), "bfloat16", density=0.5),
             (64, 64, 3),
             id="sinks-window-and-blocks",
+        ),
+        pytest.param(
+            Draw(near_and(8), Shape(1, 2, 1, 400, 400, 64), "bfloat16", density=0.4),
+            (64, 64, 3),
+            id="sinks-window-and-pieces",
+        ),
+        pytest.param(Draw(grid(64, 8), Shape(2, 2, 1, 150, 300, 64), "bfloat16", 2, 2), (64, 64, 2), id="pieces-of-8"),
+        pytest.param(Draw(grid(64, 16), Shape(1, 1, 1, 260, 260, 64), "bfloat16"), (64, 64, 2), id="pieces-of-16"),
+        pytest.param(
+            Draw(grid(128, 32), Shape(1, 1, 1, 260, 260, 64), "bfloat16"), (128, 64, 2), id="pieces-of-two-warpgroups"
+        ),
+        pytest.param(
+            Draw(selected(block(64, 32), blocks(64, 32)), Shape(1, 1, 1, 100, 330, 64), "bfloat16"),
+            (64, 64, 2),
+            id="pieces-not-causal",
         ),
         pytest.param(Draw(GRID, Shape(1, 1, 1, 200, 90, 64), "bfloat16"), (64, 64, 2), id="more-queries-than-keys"),
         pytest.param(Draw(GRID, Shape(1, 1, 1, 200, 200, 64), "bfloat16", density=0.0), (64, 64, 2), id="empty-lists"),
@@ -117,8 +132,9 @@ def test_simulated_numbers(draw: Draw, sides: tuple[int, int, int]) -> None:
     assert found.holds, str(found)
 
 
-def test_score_rules_know_where_listed_keys_lie() -> None:
-    draw = Draw(replace(GRID, score=(Alibi(),)), Shape(1, 4, 2, 200, 260, 64), "bfloat16")
+@pytest.mark.parametrize("of", [GRID, grid(64, 16), near_and(8)], ids=["blocks", "pieces", "sinks-window-and-pieces"])
+def test_score_rules_know_where_listed_keys_lie(of: Pattern) -> None:
+    draw = Draw(replace(of, score=(Alibi(),)), Shape(1, 4, 2, 200, 260, 64), "bfloat16")
     plan, kernel = made(draw.pattern, (64, 64, 2))
     inputs, given = draw.inputs, draw.given(plan.lists)
     out, lse = simulate(kernel, inputs.query, inputs.key, inputs.value, inputs.scale, given)
@@ -169,8 +185,10 @@ def test_as_many_steps_as_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     ("of", "sides", "reason"),
     [
         (vertical_slash(64), (64, 64), "its list `diagonals` names single keys"),
-        (grid(64, 16), (64, 64), "its list `blocks` names 16 keys at a time, and a step takes 64"),
-        (grid(64, 64), (64, 128), "its list `blocks` names 64 keys at a time, and a step takes 128"),
+        (grid(64, 4), (64, 64), "its list `blocks` names 4 keys at a time, no multiple of the 8 that lie together"),
+        (grid(64, 96), (64, 64), "its list `blocks` names 96 keys at a time, no part and no multiple of a step of 64"),
+        (grid(64, 64), (64, 128), "its list `blocks` names 64 keys at a time, and of 128 the positions would spill"),
+        (grid(64, 8), (64, 64), None),
         (lower.lower(load.find("block_diffusion"), {}), (64, 64), "its strips are no whole steps of 64 keys"),
         (selected(And(CAUSAL, SAME), {}, {"doc": "token"}), (64, 64), None),
     ],

@@ -9,7 +9,7 @@ import pytest
 from attncc import device, passes
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton import gluon
-from attncc.codegen.triton.gluon.emit import ROWS
+from attncc.codegen.triton.gluon.registers import ROWS
 from attncc.codegen.triton.gluon.static import compiled, order
 from attncc.codegen.triton.static import Resources, resources
 from attncc.ir.pattern import Pattern

@@ -16,7 +16,7 @@ import pytest
 
 from attncc import settings
 from attncc.codegen.kernel import KernelSource
-from attncc.codegen.triton.gluon.static import SERIALISED, WARPS, order, signature
+from attncc.codegen.triton.gluon.static import SERIALISED, options, order, signature
 from attncc.codegen.triton.module import load
 from attncc.spec import load as patterns
 from attncc.spec import lower
@@ -29,13 +29,14 @@ KERNELS = (
     ("a_shape", (128, 128, 2), 128),
     ("block_sparse", (64, 64, 3), 128),
     ("documents", (64, 64, 3), 64),
+    ("hip", (64, 64, 3), 128),
     ("longgen", (64, 64, 3), 64),
 )
 
 
 def request(made: KernelSource) -> dict[str, object]:
     names = getattr(load(made, settings.cache_dir()), made.entry).arg_names
-    return {"text": made.text, "entry": made.entry, "types": signature(made, names), "warps": WARPS}
+    return {"text": made.text, "entry": made.entry, "types": signature(made, names), "options": options(made)}
 
 
 @pytest.mark.skipif(OTHER is None, reason="ATTNCC_OTHER_TRITON names no other Python")

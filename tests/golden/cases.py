@@ -92,6 +92,7 @@ CASES: tuple[Golden | GoldenPlan, ...] = (
     Golden("a_shape", BF16, HOPPER, lowered=True),
     Golden("block_sparse", BF16, HOPPER, lowered=True),
     Golden("documents", BF16, HOPPER, lowered=True),
+    Golden("hip", BF16, HOPPER, lowered=True),
     Golden("causal", BF16, AMX),
     Golden("causal", BF16, AVX512),
     Golden("a_shape", BF16, AVX512),

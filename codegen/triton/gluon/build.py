@@ -14,7 +14,8 @@ from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
 from attncc.codegen.kernel import CompiledKernel, KernelSource
 from attncc.codegen.triton.arguments import Kind, Wanted, kind
-from attncc.codegen.triton.gluon.emit import ROWS
+from attncc.codegen.triton.gluon.emit import piece
+from attncc.codegen.triton.gluon.registers import ROWS
 from attncc.codegen.triton.gluon.static import layout, options
 from attncc.codegen.triton.launch import MOST_PROGRAMS, Function, described, positive, slopes_of, tiles
 from attncc.codegen.triton.module import load
@@ -40,8 +41,7 @@ def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
     return launcher
 
 
-#: So many arguments are descriptors; what the others are like in nearly every call.
-DESCRIBED = 4
+#: What arguments are like in nearly every call, if they are no descriptors.
 TYPICAL: Mapping[Kind, torch.dtype | int | float] = {
     "float32": torch.float32, "int32": torch.int32, "int64": torch.int64, "size": 4096, "scale": 1.0,
 }  # fmt: skip
@@ -74,7 +74,7 @@ class Launcher:
         lengths = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
         grid = (tiles(query.shape[2], key.shape[2], self._number("BLOCK_M")), query.shape[1], query.shape[0])
         with torch.cuda.device(query.device):
-            launch = partial(self.function.run, grid=grid, warmup=False, **options())
+            launch = partial(self.function.run, grid=grid, warmup=False, **options(self.source))
             launch(*self._described(query, key, value, out), lse, *slopes, *pointers, *sizes, *lengths, scale)
         return out, lse
 
@@ -83,12 +83,14 @@ class Launcher:
         element, head_dim = getattr(torch, self.source.operands.dtype), self.source.operands.head_dim
         query, out = (torch.empty(1, 1, ROWS, head_dim, dtype=element, device="cuda") for _ in range(2))
         key, value = (torch.empty(1, 1, self._number("BLOCK_N"), head_dim, dtype=element, device="cuda") for _ in "kv")
-        more = [TYPICAL[kind(name)] for name in self.function.arg_names[DESCRIBED:]]
-        self.function.warmup(*self._described(query, key, value, out), *more, grid=(1, 1, 1), **options())
+        more = [TYPICAL[kind(name)] for name in self.function.arg_names if not name.endswith("_desc")]
+        self.function.warmup(*self._described(query, key, value, out), *more, grid=(1, 1, 1), **options(self.source))
 
     def _described(self, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> tuple[TensorDescriptor, ...]:
         block_n = self._number("BLOCK_N")
-        pairs = ((query, ROWS), (key, block_n), (value, block_n), (out, ROWS))
+        pairs = [(query, ROWS), (key, block_n), (value, block_n), (out, ROWS)]
+        rows = piece(self.source)
+        pairs += [] if rows is None else [(key, rows), (value, rows)]
         return tuple(_description(tensor, rows) for tensor, rows in pairs)
 
     def _number(self, knob: str) -> int:

@@ -1,4 +1,4 @@
-"""Runs over one list that follow each other, as steps of whole blocks: which have a mask, and which mask."""
+"""Runs over one list that follow each other, as steps over whole units: which have a mask, and which mask."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from attncc.ir.expr import TRUE, ZERO, And, BoolExpr, Compare, Int, IntExpr, Max, Or, Param, Var
 from attncc.ir.fold import conjunction
-from attncc.ir.selection import Geometry
 from attncc.ir.tile import Body, Run
 
 KV = Var("kv")
+
+#: Rows of a tile in shared memory lie together by so many.
+LEAST = 8
+
+#: Keys of a step whose positions, each by itself, have room in registers.
+MOST = 64
 
 
 def own(run: Run) -> BoolExpr:
@@ -27,36 +32,40 @@ def chain_of(body: Body, at: int) -> tuple[Run, ...]:
     return tuple(node for node in found if isinstance(node, Run))
 
 
-def misfit(name: str, geometry: Geometry, block_n: int) -> str | None:
-    """Why steps of whole blocks cannot go over a list; None if they can."""
-    if geometry.size == 1:
-        return f"its list `{name}` names single keys, which no copy of a block brings"
-    if geometry.size % block_n:
-        return f"its list `{name}` names {geometry.size} keys at a time, and a step takes {block_n}"
+def misfit(name: str, size: int, block_n: int) -> str | None:
+    """Why steps cannot go over a list that names `size` keys at a time; None if they can."""
+    if size == 1:
+        return f"its list `{name}` names single keys, which no copy of a tile brings"
+    if size % LEAST:
+        return f"its list `{name}` names {size} keys at a time, no multiple of the {LEAST} that lie together"
+    if size % block_n and block_n % size:
+        return f"its list `{name}` names {size} keys at a time, no part and no multiple of a step of {block_n}"
+    if size < block_n and block_n > MOST:
+        return f"its list `{name}` names {size} keys at a time, and of {block_n} the positions would spill"
     return None
 
 
-def ragged(chain: tuple[Run, ...], params: Mapping[str, int], block_n: int) -> bool:
-    """Whether the keys that all rows see may begin inside a step."""
-    return own(chain[0]) == TRUE and not aligned(chain[0].first, params, block_n)
+def ragged(chain: tuple[Run, ...], params: Mapping[str, int], grain: int) -> bool:
+    """Whether the keys that all rows see may begin inside `grain` keys that are copied together."""
+    return own(chain[0]) == TRUE and not aligned(chain[0].first, params, grain)
 
 
-def aligned(key: IntExpr, params: Mapping[str, int], block_n: int) -> bool:
-    """Whether a key is known to be the first of a step."""
+def aligned(key: IntExpr, params: Mapping[str, int], grain: int) -> bool:
+    """Whether a key is known to be a multiple of `grain`."""
     match key:
         case Int(value):
-            return value % block_n == 0
+            return value % grain == 0
         case Param(name):
-            return params[name] % block_n == 0
+            return params[name] % grain == 0
         case _:
             return False
 
 
-def covered(chain: tuple[Run, ...], params: Mapping[str, int], block_n: int) -> BoolExpr:
+def covered(chain: tuple[Run, ...], params: Mapping[str, int], grain: int) -> BoolExpr:
     """The mask of those steps of a chain that need one."""
     first, last = chain[0], chain[-1]
     mask = conjunction(_checked(chain), Compare("<", KV, last.stop))
-    return mask if aligned(first.first, params, block_n) else conjunction(Compare(">=", KV, first.first), mask)
+    return mask if aligned(first.first, params, grain) else conjunction(Compare(">=", KV, first.first), mask)
 
 
 def _checked(chain: tuple[Run, ...]) -> BoolExpr:

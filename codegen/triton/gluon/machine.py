@@ -14,21 +14,26 @@ from attncc.codegen.triton.gluon.turns import Fault, Turns
 
 @dataclass(slots=True)
 class Shared:
-    """Memory of a program. `version` counts what was written; `landed` is False while a copy is under way."""
+    """Memory of a program. `version` counts what was written, `under_way` the copies that have not landed."""
 
     data: Tensor
     version: int = 0
-    landed: bool = False
-    fenced: bool = True
+    under_way: int = 0
+
+    @property
+    def landed(self) -> bool:
+        """Whether everything is there."""
+        return self.version > 0 and self.under_way == 0
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A part of shared memory, seen in another shape."""
+    """A part of shared memory, seen in another shape; of its rows, those of a `window`."""
 
     memory: Shared
     shape: tuple[int, ...]
     turned: bool = False
+    window: tuple[int, int | None] = (0, None)
 
     def reshape(self, shape: Sequence[int]) -> View:
         """The same memory in another shape."""
@@ -39,6 +44,15 @@ class View:
         assert tuple(order) == (1, 0), "matrices are transposed"
         return View(self.memory, self.shape[::-1], not self.turned)
 
+    def slice(self, start: int, length: int, dim: int) -> View:
+        """Some of the rows."""
+        assert dim == 2, "rows are sliced"
+        return View(self.memory, (1, 1, length, self.shape[3]), window=(start, start + length))
+
+    def rows(self) -> Tensor:
+        """The rows of the window."""
+        return self.memory.data[0, 0, self.window[0] : self.window[1]]
+
     def read(self) -> Tensor:
         """What lies there now."""
         shape = self.shape[::-1] if self.turned else self.shape
@@ -46,10 +60,9 @@ class View:
         return seen.T if self.turned else seen
 
     def store(self, value: Tensor) -> None:
-        """Writes as threads do: a copy sees it after a fence only."""
+        """Writes as threads do."""
         self.memory.data.copy_(value.reshape(self.memory.data.shape))
         self.memory.version += 1
-        self.memory.landed, self.memory.fenced = True, False
 
 
 @dataclass(slots=True)

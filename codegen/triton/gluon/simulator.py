@@ -20,8 +20,9 @@ from torch import Tensor
 
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.arguments import Wanted
-from attncc.codegen.triton.gluon.emit import ROWS
+from attncc.codegen.triton.gluon.emit import piece
 from attncc.codegen.triton.gluon.machine import Barrier, Description, Product, Ring, Run, Shared, View
+from attncc.codegen.triton.gluon.registers import ROWS
 from attncc.codegen.triton.gluon.turns import Fault, Turns
 from attncc.codegen.triton.launch import tiles
 from attncc.codegen.triton.passing import passed
@@ -52,9 +53,9 @@ def simulate(
     block_m, block_n = source.schedule.number("BLOCK_M"), source.schedule.number("BLOCK_N")
     batch, q_heads, q_len, _ = query.shape
     out, lse = torch.full_like(query, torch.nan), torch.full(query.shape[:3], torch.nan)
-    described = [Description(one, (1, 1, rows, one.shape[3])) for one, rows in zip(
-        (query, key, value, out), (ROWS, block_n, block_n, ROWS), strict=True
-    )]  # fmt: skip
+    pairs, rows = [(query, ROWS), (key, block_n), (value, block_n), (out, ROWS)], piece(source)
+    pairs += [] if rows is None else [(key, rows), (value, rows)]
+    described = [Description(one, (1, 1, many, one.shape[3])) for one, many in pairs]
     pointers, sizes = passed(Wanted.of(_arguments(source)), given or Given())
     sloped = [torch.tensor(slopes(q_heads))] if "slope_ptr" in source.text else []
     flat = [_Pointer(one.view(-1), 0) for one in (lse, *sloped, *pointers)]
@@ -186,17 +187,17 @@ def _allocated(run: Run, dtype: torch.dtype, shape: Sequence[int]) -> Ring | Bar
 
 
 def _copy_in(run: Run, desc: Description, at: Sequence[int], barrier: Barrier, view: View) -> None:
-    memory = view.memory
-    memory.data.fill_(torch.nan)
+    memory, rows = view.memory, view.rows()
+    rows.fill_(torch.nan)
     memory.version += 1
-    memory.landed = False
+    memory.under_way += 1
     found, where = desc.parts(at)
 
     def land() -> None:
-        memory.data.zero_()
-        memory.data[0, 0, where] = found
-        memory.landed = True
-        barrier.land(memory.data.numel() * memory.data.element_size())
+        rows.zero_()
+        rows[where] = found
+        memory.under_way -= 1
+        barrier.land(rows.numel() * rows.element_size())
 
     run.turns.copies.append(land)
 

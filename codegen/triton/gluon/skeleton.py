@@ -47,16 +47,57 @@ def fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, st
 @gluon.jit
 def fetch(
     key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch,
-    kv_head, start, before, t,
+    kv_head, start, before, t, begun,
 ):
     """Copies the keys of step t, BLOCK_N from `start` on, and then the values of the step before it, from `before` on:
-    in the order in which they are wanted, and freed."""
+    in the order in which they are wanted, and freed; unless that was not `begun` in this way."""
     slot = t % STAGES
     mbarrier.wait(key_empty.index(slot), ((t // STAGES) & 1) ^ 1)
     mbarrier.expect(key_full.index(slot), TILE_BYTES)
     copy_in(key_desc, [batch, kv_head, start, 0], key_full.index(slot), keys.index(slot))
-    if t > 0:
+    if t > begun:
         fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, before, t - 1)
+'''
+
+#: The same for steps over a list of fewer keys than a step has.
+FETCH_PIECES = '''\
+@gluon.jit
+def gather(desc, tiles, full, batch, kv_head, entries, size: gl.constexpr, stop, place, slot):
+    """Copies BLOCK_N keys or values at the places from `place` on of a list, PIECE at once; zeros from `stop` on."""
+    mbarrier.expect(full.index(slot), TILE_BYTES)
+    for part in gl.static_range(BLOCK_N // PIECE):
+        at = place + part * PIECE
+        start = gl.where(at < stop, key_at(entries, at, at < stop, size), FAR)
+        rows = tiles.index(slot).slice(part * PIECE, PIECE, dim=2)
+        copy_in(desc, [batch, kv_head, start, 0], full.index(slot), rows)
+
+
+@gluon.jit
+def fetch_value_pieces(
+    value_pieces_desc, values, value_full, value_empty, batch, kv_head, entries,
+    size: gl.constexpr, stop, place, t,
+):
+    """Copies the values of step t, at the places from `place` on, once their place in the ring is free."""
+    slot = t % STAGES
+    mbarrier.wait(value_empty.index(slot), ((t // STAGES) & 1) ^ 1)
+    gather(value_pieces_desc, values, value_full, batch, kv_head, entries, size, stop, place, slot)
+
+
+@gluon.jit
+def fetch_pieces(
+    key_pieces_desc, value_pieces_desc, keys, values, key_full, key_empty, value_full,
+    value_empty, batch, kv_head, entries, size: gl.constexpr, stop, place, before, t, begun,
+):
+    """Copies the keys of step t, at the places from `place` on, and then the values of the step before it, from
+    `before` on; unless that was not `begun` in this way."""
+    slot = t % STAGES
+    mbarrier.wait(key_empty.index(slot), ((t // STAGES) & 1) ^ 1)
+    gather(key_pieces_desc, keys, key_full, batch, kv_head, entries, size, stop, place, slot)
+    if t > begun:
+        fetch_value_pieces(
+            value_pieces_desc, values, value_full, value_empty, batch, kv_head, entries, size,
+            stop, before, t - 1,
+        )
 '''
 
 KEY_AT = '''\
@@ -100,7 +141,9 @@ CONSUMER = (
     "q_len, kv_len, scale"
 )
 RINGS = "key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head"
-LAST = "value_desc, values, value_full, value_empty, batch, kv_head, before, steps - 1"
+VALUES = "value_desc, values, value_full, value_empty, batch, kv_head"
+PIECES = RINGS.replace("_desc", "_pieces_desc")
+VALUE_PIECES = VALUES.replace("_desc", "_pieces_desc")
 
 CONSUMER_OPENING = """\
 SCORES: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, BLOCK_N, 16])
@@ -212,7 +255,8 @@ logarithms. The grid is (query tiles, q_heads, batch). Query tiles are aligned t
 kv_len; there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them, and program 0 has the last.
 """
 
-WORK = """\
+LAUNCHED = """\
+It is launched with num_warps=4{more}.
 
 One warp copies keys and values into two rings; each warpgroup has ROWS rows of queries. While a warpgroup weighs the
 scores of one step, its tensor cores multiply the weighted values of the step before.

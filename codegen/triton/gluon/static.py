@@ -19,7 +19,8 @@ from triton.experimental.gluon._runtime import GluonASTSource
 
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.arguments import kind
-from attncc.codegen.triton.gluon.emit import ROWS
+from attncc.codegen.triton.gluon.emit import PIECES, piece
+from attncc.codegen.triton.gluon.registers import ROWS, registers
 from attncc.codegen.triton.module import load
 from attncc.settings import cache_dir
 
@@ -42,16 +43,17 @@ def compiled(source: KernelSource) -> tuple[CompiledKernel, str]:
     log = io.StringIO()
     with _own_cache(), contextlib.redirect_stdout(log):
         typed = GluonASTSource(function, signature=signature(source, function.arg_names), constexprs={}, attrs={})
-        kernel = triton.compile(typed, target=GPUTarget("cuda", 90, 32), options=options())
+        kernel = triton.compile(typed, target=GPUTarget("cuda", 90, 32), options=options(source))
     found = SERIALISED.search(log.getvalue())
     if found is not None:
         raise Serialised(f"ptxas {found[0]}: the products of a warpgroup wait for each other")
     return kernel, log.getvalue()
 
 
-def options() -> dict[str, int | bool]:
+def options(source: KernelSource) -> dict[str, int | bool]:
     """What the compiler is told besides the source."""
-    return {"num_warps": WARPS, "enable_fp_fusion": True}
+    most = registers(source.schedule, piece(source) is not None).most
+    return {"num_warps": WARPS, "enable_fp_fusion": True, **({} if most is None else {"maxnreg": most})}
 
 
 def layout() -> gl.NVMMASharedLayout:
@@ -84,7 +86,8 @@ def _letters(text: str) -> Iterator[str]:
 
 def _type(source: KernelSource, argument: str) -> str:
     if argument.endswith("_desc"):
-        rows = ROWS if argument in ("query_desc", "out_desc") else source.schedule.number("BLOCK_N")
+        pieces = piece(source) if argument in PIECES else None
+        rows = ROWS if argument in ("query_desc", "out_desc") else pieces or source.schedule.number("BLOCK_N")
         return f"tensordesc<{TYPES[source.operands.dtype]}[1, 1, {rows}, {source.operands.head_dim}],{layout()!r}>"
     match kind(argument):
         case "float32":

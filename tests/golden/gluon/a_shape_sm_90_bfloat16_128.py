@@ -13,6 +13,7 @@ query and out are described as [batch, q_heads, q_len, HEAD_DIM] in blocks of RO
 [batch, kv_heads, kv_len, HEAD_DIM] in blocks of BLOCK_N; lse is float32 [batch, q_heads, q_len], contiguous, in natural
 logarithms. The grid is (query tiles, q_heads, batch). Query tiles are aligned to absolute positions, which end at
 kv_len; there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them, and program 0 has the last.
+It is launched with num_warps=4.
 
 One warp copies keys and values into two rings; each warpgroup has ROWS rows of queries. While a warpgroup weighs the
 scores of one step, its tensor cores multiply the weighted values of the step before.
@@ -112,7 +113,7 @@ def counted(
 
 @gluon.jit
 def place_full(t, first_0, stop_0, first_1, stop_1):
-    """The first key of step t of the full ones, and the end of its stretch; 0 where there is none."""
+    """The first key of step t of this kind, and the end of its stretch; 0 where there is none."""
     start = 0
     stop = 0
     steps = gl.cdiv(gl.maximum(stop_0 - first_0, 0), BLOCK_N)
@@ -129,7 +130,7 @@ def place_full(t, first_0, stop_0, first_1, stop_1):
 
 @gluon.jit
 def place_masked(t, first_2, stop_2, first_3, stop_3, first_4, stop_4):
-    """The first key of step t of the masked ones, and the end of its stretch; 0 where there is none."""
+    """The first key of step t of this kind, and the end of its stretch; 0 where there is none."""
     start = 0
     stop = 0
     steps = gl.cdiv(gl.maximum(stop_2 - first_2, 0), BLOCK_N)
@@ -161,15 +162,15 @@ def fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, st
 @gluon.jit
 def fetch(
     key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch,
-    kv_head, start, before, t,
+    kv_head, start, before, t, begun,
 ):
     """Copies the keys of step t, BLOCK_N from `start` on, and then the values of the step before it, from `before` on:
-    in the order in which they are wanted, and freed."""
+    in the order in which they are wanted, and freed; unless that was not `begun` in this way."""
     slot = t % STAGES
     mbarrier.wait(key_empty.index(slot), ((t // STAGES) & 1) ^ 1)
     mbarrier.expect(key_full.index(slot), TILE_BYTES)
     copy_in(key_desc, [batch, kv_head, start, 0], key_full.index(slot), keys.index(slot))
-    if t > 0:
+    if t > begun:
         fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, before, t - 1)
 
 
@@ -185,14 +186,14 @@ def producer(
         start, stop = place_full(t, first_0, stop_0, first_1, stop_1)
         fetch(
             key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty,
-            batch, kv_head, start, before, t,
+            batch, kv_head, start, before, t, 0,
         )
         before = start
     for t in range(full, steps):
         start, stop = place_masked(t - full, first_2, stop_2, first_3, stop_3, first_4, stop_4)
         fetch(
             key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty,
-            batch, kv_head, start, before, t,
+            batch, kv_head, start, before, t, 0,
         )
         before = start
     fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, before, steps - 1)

@@ -15,6 +15,7 @@ kv_len; there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 
 Of each list, row [batch or 1, list head, row block] has count entries from start on; they ascend. Batch strides are 0
 for one batch.
 Tokens are int32 [batch or 1, heads, kv_len] with a contiguous last dimension.
+It is launched with num_warps=4, maxnreg=128.
 
 One warp copies keys and values into two rings; each warpgroup has ROWS rows of queries. While a warpgroup weighs the
 scores of one step, its tensor cores multiply the weighted values of the step before.
@@ -129,7 +130,7 @@ def counted(first_0, stop_0):
 
 @gluon.jit
 def place_masked_touched_doc(t, touched_doc_entries, first_0, stop_0):
-    """The first key of step t of the masked_touched_doc ones, and the end of its stretch; 0 where there is none."""
+    """The first key of step t of this kind, and the end of its stretch; 0 where there is none."""
     start = 0
     stop = 0
     steps = gl.cdiv(gl.maximum(stop_0 - first_0, 0), BLOCK_N)
@@ -151,15 +152,15 @@ def fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, st
 @gluon.jit
 def fetch(
     key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch,
-    kv_head, start, before, t,
+    kv_head, start, before, t, begun,
 ):
     """Copies the keys of step t, BLOCK_N from `start` on, and then the values of the step before it, from `before` on:
-    in the order in which they are wanted, and freed."""
+    in the order in which they are wanted, and freed; unless that was not `begun` in this way."""
     slot = t % STAGES
     mbarrier.wait(key_empty.index(slot), ((t // STAGES) & 1) ^ 1)
     mbarrier.expect(key_full.index(slot), TILE_BYTES)
     copy_in(key_desc, [batch, kv_head, start, 0], key_full.index(slot), keys.index(slot))
-    if t > 0:
+    if t > begun:
         fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, before, t - 1)
 
 
@@ -174,7 +175,7 @@ def producer(
         start, stop = place_masked_touched_doc(t, touched_doc_entries, first_0, stop_0)
         fetch(
             key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty,
-            batch, kv_head, start, before, t,
+            batch, kv_head, start, before, t, 0,
         )
         before = start
     fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, before, steps - 1)
@@ -209,7 +210,6 @@ def consumer(
     score = warpgroup_mma_wait(0, deps=[score])
     mbarrier.arrive(key_empty.index(0), count=1)
     start, stop = place_masked_touched_doc(0, touched_doc_entries, first_0, stop_0)
-    at_masked_touched_doc = stop > 0
     kv = start + lane
     doc_kv = gl.load(doc_tokens + kv, mask=kv < kv_len, other=0)
     keep_masked_touched_doc = (
@@ -217,7 +217,8 @@ def consumer(
         & ((kv < q_first + 1) | (kv <= q))
         & (kv < q_last + 1)
     )
-    keep = (at_masked_touched_doc & keep_masked_touched_doc)
+    keep_masked_touched_doc = (stop > 0) & keep_masked_touched_doc
+    keep = keep_masked_touched_doc
     score = gl.where(keep, score, float("-inf"))
     weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
     weight = gl.convert_layout(weight.to(out_desc.dtype), WEIGHTS)
@@ -352,5 +353,5 @@ def documents_forward(
             ),
         ],
         [1],
-        [24],
+        [40],
     )
