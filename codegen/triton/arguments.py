@@ -65,13 +65,19 @@ class Wanted:
         return (
             *(f"{tensor}_ptr" for tensor in TENSORS),
             "lse_ptr",
+            *self.pointers(),
+            *(f"{tensor}_{axis}_stride" for tensor in TENSORS for axis in AXES),
+            *self.sizes(),
+            "scale",
+        )
+
+    def pointers(self) -> tuple[str, ...]:
+        """Arguments that point to slopes, lists and inputs."""
+        return (
             *(["slope_ptr"] if self.slopes else []),
             *(f"{name}_{pointer}" for name in self.lists for pointer in LIST_POINTERS),
             *(f"{name}_{TOKEN_POINTER}" for name in self.tokens),
             *(f"{name}_{HEAD_POINTER}" for name in self.heads),
-            *(f"{tensor}_{axis}_stride" for tensor in TENSORS for axis in AXES),
-            *self.sizes(),
-            "scale",
         )
 
     def sizes(self) -> tuple[str, ...]:

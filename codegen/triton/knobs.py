@@ -27,7 +27,7 @@ SHARED_PRODUCTS_ARCHES, SHARED_PRODUCTS_ROWS = ("sm_90", "sm_100"), 64
 
 #: By Triton itself, or by Gluon, one level below, with and without what keeps exponentials in front of a wait.
 LOWERINGS = ("triton", "gluon", "gluon_free")
-LOWERED_HEAD_DIMS = (64, 128)
+LOWERED_HEAD_DIMS, LOWERED_ROWS = (64, 128), 64
 #: The model of a GPU is one of Triton's kernels.
 UNFORESEEN: Mapping[str, tuple[KnobValue, ...]] = {"lowering": LOWERINGS[1:]}
 
@@ -86,9 +86,9 @@ def _choices(
 
 
 def _lowerable(operands: Operands, phase: Phase, device: DeviceModel, grain: int | None) -> bool:
-    """Whether there are kernels one level below Triton as well."""
+    """Whether there are kernels one level below Triton as well; a warpgroup has 64 rows, which must see one choice."""
     made = device.arch == "sm_90" and operands.dtype != "float32" and operands.head_dim in LOWERED_HEAD_DIMS
-    return made and phase == "prefill" and grain is None
+    return made and phase == "prefill" and (grain is None or grain % LOWERED_ROWS == 0)
 
 
 def _unlowerable(operands: Operands, device: DeviceModel, schedule: Schedule) -> str | None:

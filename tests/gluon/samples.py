@@ -43,7 +43,7 @@ def errors(pattern: Pattern, made: KernelSource, shape: Shape, seed: int = 0) ->
 
     query, key, value = normal(shape.q_heads, shape.q_len), *(normal(shape.kv_heads, shape.kv_len) for _ in range(2))
     scale = shape.head_dim**-0.5
-    out, lse = simulate(made, query, key, value, scale, seed)
+    out, lse = simulate(made, query, key, value, scale, seed=seed)
     expected, expected_lse = dense.attention_rows(pattern, query, key, value, scale, torch.arange(shape.q_len))
     assert torch.equal(lse.isneginf(), expected_lse.isneginf())
     seen = ~expected_lse.isneginf()

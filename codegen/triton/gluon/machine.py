@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
 
 import torch
 from torch import Tensor
 
-#: Longer than any copy takes.
-PATIENCE: Final = 3.0
-
-
-class Fault(Exception):
-    """What a GPU would have answered with wrong numbers, or with silence."""
+from attncc.codegen.triton.gluon.turns import Fault, Turns
 
 
 @dataclass(slots=True)
 class Shared:
-    """Memory of a program. `version` counts what was written; `landed` is False while a copy is under way."""
+    """Memory of a program. `version` counts what was written, `under_way` the copies that have not landed."""
 
     data: Tensor
     version: int = 0
-    landed: bool = False
-    fenced: bool = True
+    under_way: int = 0
+
+    @property
+    def landed(self) -> bool:
+        """Whether everything is there."""
+        return self.version > 0 and self.under_way == 0
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A part of shared memory, seen in another shape."""
+    """A part of shared memory, seen in another shape; of its rows, those of a `window`."""
 
     memory: Shared
     shape: tuple[int, ...]
     turned: bool = False
+    window: tuple[int, int | None] = (0, None)
 
     def reshape(self, shape: Sequence[int]) -> View:
         """The same memory in another shape."""
@@ -47,6 +44,15 @@ class View:
         assert tuple(order) == (1, 0), "matrices are transposed"
         return View(self.memory, self.shape[::-1], not self.turned)
 
+    def slice(self, start: int, length: int, dim: int) -> View:
+        """Some of the rows."""
+        assert dim == 2, "rows are sliced"
+        return View(self.memory, (1, 1, length, self.shape[3]), window=(start, start + length))
+
+    def rows(self) -> Tensor:
+        """The rows of the window."""
+        return self.memory.data[0, 0, self.window[0] : self.window[1]]
+
     def read(self) -> Tensor:
         """What lies there now."""
         shape = self.shape[::-1] if self.turned else self.shape
@@ -54,10 +60,9 @@ class View:
         return seen.T if self.turned else seen
 
     def store(self, value: Tensor) -> None:
-        """Writes as threads do: a copy sees it after a fence only."""
+        """Writes as threads do."""
         self.memory.data.copy_(value.reshape(self.memory.data.shape))
         self.memory.version += 1
-        self.memory.landed, self.memory.fenced = True, False
 
 
 @dataclass(slots=True)
@@ -72,45 +77,41 @@ class Ring:
         return View(piece, tuple(piece.data.shape)) if isinstance(piece, Shared) else piece
 
 
+@dataclass(slots=True)
 class Barrier:
     """An mbarrier: a phase is over when all have arrived and all bytes have landed."""
 
-    def __init__(self, run: Run) -> None:
-        self._run, self._count, self._missing, self._bytes, self._phases = run, 0, 0, 0, 0
+    turns: Turns
+    count: int = 0
+    missing: int = 0
+    bytes: int = 0
+    phases: int = 0
 
     def init(self, count: int) -> None:
         """Waits for so many arrivals from here on."""
-        self._count = self._missing = count
+        self.count = self.missing = count
 
     def arrive(self, arrivals: int = 1, expected: int = 0) -> None:
         """So many arrive, and so many bytes more are expected."""
-        with self._run.changed:
-            self._missing -= arrivals
-            self._bytes += expected
-            if self._missing < 0:
-                raise Fault("more arrive at a barrier than it waits for")
-            self._settle()
+        self.missing -= arrivals
+        self.bytes += expected
+        if self.missing < 0:
+            raise Fault("more arrive at a barrier than it waits for")
+        self._settle()
 
     def land(self, size: int) -> None:
         """So many bytes have landed."""
-        with self._run.changed:
-            self._bytes -= size
-            self._settle()
+        self.bytes -= size
+        self._settle()
 
     def wait(self, phase: int) -> None:
         """Until the phase of this parity is over."""
-        with self._run.changed:
-            ended = self._run.changed.wait_for(lambda: self._phases & 1 != phase or self._run.failed, PATIENCE)
-        if self._run.failed:
-            raise Fault("another partition has failed")
-        if not ended:
-            raise Fault("a partition waits for what never comes")
+        self.turns.turn(lambda: self.phases & 1 != phase)
 
     def _settle(self) -> None:
-        if self._missing == 0 and self._bytes == 0:
-            self._phases += 1
-            self._missing = self._count
-            self._run.changed.notify_all()
+        if self.missing == 0 and self.bytes == 0:
+            self.phases += 1
+            self.missing = self.count
 
 
 @dataclass(slots=True)
@@ -156,20 +157,8 @@ class Run:
 
     programs: tuple[int, int, int]
     place: tuple[int, int, int]
-    chance: random.Random
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    failed: bool = False
-    faults: list[BaseException] = field(default_factory=list)
+    turns: Turns
     own: threading.local = field(default_factory=threading.local)
-
-    def ended(self, partition: Future[None]) -> None:
-        """Tells all others where a partition has failed."""
-        fault = partition.exception()
-        if fault is not None:
-            with self.changed:
-                self.faults.append(fault)
-                self.failed = True
-                self.changed.notify_all()
 
     def under_way(self) -> list[Product]:
         """The products of the calling partition that are not waited for yet."""

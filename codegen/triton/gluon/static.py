@@ -7,7 +7,7 @@ import io
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,8 @@ from triton.experimental.gluon._runtime import GluonASTSource
 
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.arguments import kind
-from attncc.codegen.triton.gluon.emit import ROWS
+from attncc.codegen.triton.gluon.emit import PIECES, piece
+from attncc.codegen.triton.gluon.registers import ROWS, registers
 from attncc.codegen.triton.module import load
 from attncc.settings import cache_dir
 
@@ -39,20 +40,20 @@ class Serialised(RuntimeError):
 def compiled(source: KernelSource) -> tuple[CompiledKernel, str]:
     """The kernel for sm_90, and what the assembler said. Raises what the compilers raise, and Serialised."""
     function = getattr(load(source, cache_dir()), source.entry)
-    types = {name: _type(source, name) for name in function.arg_names}
     log = io.StringIO()
     with _own_cache(), contextlib.redirect_stdout(log):
-        typed = GluonASTSource(function, signature=types, constexprs={}, attrs={})
-        kernel = triton.compile(typed, target=GPUTarget("cuda", 90, 32), options=options())
+        typed = GluonASTSource(function, signature=signature(source, function.arg_names), constexprs={}, attrs={})
+        kernel = triton.compile(typed, target=GPUTarget("cuda", 90, 32), options=options(source))
     found = SERIALISED.search(log.getvalue())
     if found is not None:
         raise Serialised(f"ptxas {found[0]}: the products of a warpgroup wait for each other")
     return kernel, log.getvalue()
 
 
-def options() -> dict[str, int | bool]:
+def options(source: KernelSource) -> dict[str, int | bool]:
     """What the compiler is told besides the source."""
-    return {"num_warps": WARPS, "enable_fp_fusion": True}
+    most = registers(source.schedule, piece(source) is not None).most
+    return {"num_warps": WARPS, "enable_fp_fusion": True, **({} if most is None else {"maxnreg": most})}
 
 
 def layout() -> gl.NVMMASharedLayout:
@@ -60,14 +61,18 @@ def layout() -> gl.NVMMASharedLayout:
     return gl.NVMMASharedLayout(128, 16, 4)
 
 
-def order(source: KernelSource) -> str:
+def signature(source: KernelSource, names: Sequence[str]) -> dict[str, str]:
+    """The type of each argument, as Triton writes it."""
+    return {name: _type(source, name) for name in names}
+
+
+def order(cubin: bytes) -> str:
     """Products (H), waits for them (W and how many may be left) and exponentials (x) in the order of the machine code,
     runs of one kind written once."""
-    kernel, _ = compiled(source)
     with tempfile.TemporaryDirectory() as folder:
-        cubin = Path(folder) / "kernel.cubin"
-        cubin.write_bytes(kernel.asm["cubin"])
-        command = [triton.knobs.nvidia.nvdisasm.path, "-c", str(cubin)]
+        path = Path(folder) / "kernel.cubin"
+        path.write_bytes(cubin)
+        command = [triton.knobs.nvidia.nvdisasm.path, "-c", str(path)]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return re.sub(r"(H|x)\1+", r"\1", "".join(_letters(text)))
 
@@ -81,11 +86,16 @@ def _letters(text: str) -> Iterator[str]:
 
 def _type(source: KernelSource, argument: str) -> str:
     if argument.endswith("_desc"):
-        rows = ROWS if argument in ("query_desc", "out_desc") else source.schedule.number("BLOCK_N")
+        pieces = piece(source) if argument in PIECES else None
+        rows = ROWS if argument in ("query_desc", "out_desc") else pieces or source.schedule.number("BLOCK_N")
         return f"tensordesc<{TYPES[source.operands.dtype]}[1, 1, {rows}, {source.operands.head_dim}],{layout()!r}>"
     match kind(argument):
         case "float32":
             return "*fp32"
+        case "int32":
+            return "*i32"
+        case "int64":
+            return "*i64"
         case "scale":
             return "fp32"
         case _:

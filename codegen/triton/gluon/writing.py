@@ -14,7 +14,7 @@ def listed(w: Writer, before: str, items: str, after: str = "") -> None:
         w.line(f"{before}{items}{after}")
         return
     with w.block(f"{before}(", f"){after}"):
-        w.lines("\n".join(_filled(items, WIDTH - w.column)))
+        w.lines("\n".join(filled(items, WIDTH - w.column)))
 
 
 def signature(w: Writer, name: str, arguments: str) -> None:
@@ -24,7 +24,7 @@ def signature(w: Writer, name: str, arguments: str) -> None:
         w.line(line)
         return
     with w.block(f"def {name}("):
-        w.lines("\n".join(_filled(arguments, WIDTH - w.column)))
+        w.lines("\n".join(filled(arguments, WIDTH - w.column)))
     w.line("):")
 
 
@@ -34,7 +34,7 @@ def called(w: Writer, what: str, arguments: str) -> None:
         w.line(f"{what}({arguments})")
         return
     with w.block(f"{what}(", ")"):
-        w.lines("\n".join(_filled(arguments, WIDTH - w.column)))
+        w.lines("\n".join(filled(arguments, WIDTH - w.column)))
 
 
 def partition(w: Writer, name: str, arguments: str) -> None:
@@ -42,10 +42,11 @@ def partition(w: Writer, name: str, arguments: str) -> None:
     with w.block("(", "),"):
         w.line(f"{name},")
         with w.block("(", "),"):
-            w.lines("\n".join(_filled(arguments, WIDTH - w.column)))
+            w.lines("\n".join(filled(arguments, WIDTH - w.column)))
 
 
-def _filled(items: str, width: int) -> list[str]:
+def filled(items: str, width: int) -> list[str]:
+    """Items of a list, as many to a line as fit."""
     lines = [""]
     for item in items.split(", "):
         if len(lines[-1]) + len(item) + 2 > width:

@@ -13,6 +13,7 @@ query and out are described as [batch, q_heads, q_len, HEAD_DIM] in blocks of RO
 [batch, kv_heads, kv_len, HEAD_DIM] in blocks of BLOCK_N; lse is float32 [batch, q_heads, q_len], contiguous, in natural
 logarithms. The grid is (query tiles, q_heads, batch). Query tiles are aligned to absolute positions, which end at
 kv_len; there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them, and program 0 has the last.
+It is launched with num_warps=4.
 
 One warp copies keys and values into two rings; each warpgroup has ROWS rows of queries. While a warpgroup weighs the
 scores of one step, its tensor cores multiply the weighted values of the step before.
@@ -74,7 +75,7 @@ def softmax_step(score, factor, row_max, row_sum):
 
 @gluon.jit
 def ends(batch, head, q_first, q_last, q_len, kv_len):
-    """The first key and the end of each stretch of keys; those without a mask are visited first."""
+    """The first key and the end of each stretch of keys, in the order of visits."""
     # Keys that all rows see.
     tail = gl.maximum(gl.minimum(SINK, q_first + 1), 0) % BLOCK_N
     first_0 = 0
@@ -99,7 +100,7 @@ def ends(batch, head, q_first, q_last, q_len, kv_len):
 def counted(
     first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
 ):
-    """How many steps have no mask, and how many there are in all; a tile that sees no key has one."""
+    """How many steps there are up to the last of each kind; a tile that sees no key has one."""
     steps = 0
     steps += gl.cdiv(gl.maximum(stop_0 - first_0, 0), BLOCK_N)
     steps += gl.cdiv(gl.maximum(stop_1 - first_1, 0), BLOCK_N)
@@ -112,7 +113,7 @@ def counted(
 
 @gluon.jit
 def place_full(t, first_0, stop_0, first_1, stop_1):
-    """The first key of step t of the full ones, and the end of its stretch; 0 where there is none."""
+    """The first key of step t of this kind, and the end of its stretch; 0 where there is none."""
     start = 0
     stop = 0
     steps = gl.cdiv(gl.maximum(stop_0 - first_0, 0), BLOCK_N)
@@ -124,13 +125,12 @@ def place_full(t, first_0, stop_0, first_1, stop_1):
     here = (t >= 0) & (t < steps)
     start = gl.where(here, first_1 + t * BLOCK_N, start)
     stop = gl.where(here, stop_1, stop)
-    t -= steps
     return start, stop
 
 
 @gluon.jit
 def place_masked(t, first_2, stop_2, first_3, stop_3, first_4, stop_4):
-    """The first key of step t of the masked ones, and the end of its stretch; 0 where there is none."""
+    """The first key of step t of this kind, and the end of its stretch; 0 where there is none."""
     start = 0
     stop = 0
     steps = gl.cdiv(gl.maximum(stop_2 - first_2, 0), BLOCK_N)
@@ -147,57 +147,63 @@ def place_masked(t, first_2, stop_2, first_3, stop_3, first_4, stop_4):
     here = (t >= 0) & (t < steps)
     start = gl.where(here, first_4 + t * BLOCK_N, start)
     stop = gl.where(here, stop_4, stop)
-    t -= steps
     return start, stop
 
 
 @gluon.jit
-def fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t):
-    """Copies step t, BLOCK_N keys and values from `start` on, once their places in the rings are free."""
+def fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, start, t):
+    """Copies the values of step t, BLOCK_N from `start` on, once their place in the ring is free."""
     slot = t % STAGES
-    free = ((t // STAGES) & 1) ^ 1
-    mbarrier.wait(key_empty.index(slot), free)
-    mbarrier.expect(key_full.index(slot), TILE_BYTES)
-    copy_in(key_desc, [batch, kv_head, start, 0], key_full.index(slot), keys.index(slot))
-    mbarrier.wait(value_empty.index(slot), free)
+    mbarrier.wait(value_empty.index(slot), ((t // STAGES) & 1) ^ 1)
     mbarrier.expect(value_full.index(slot), TILE_BYTES)
     copy_in(value_desc, [batch, kv_head, start, 0], value_full.index(slot), values.index(slot))
 
 
 @gluon.jit
+def fetch(
+    key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch,
+    kv_head, start, before, t, begun,
+):
+    """Copies the keys of step t, BLOCK_N from `start` on, and then the values of the step before it, from `before` on:
+    in the order in which they are wanted, and freed; unless that was not `begun` in this way."""
+    slot = t % STAGES
+    mbarrier.wait(key_empty.index(slot), ((t // STAGES) & 1) ^ 1)
+    mbarrier.expect(key_full.index(slot), TILE_BYTES)
+    copy_in(key_desc, [batch, kv_head, start, 0], key_full.index(slot), keys.index(slot))
+    if t > begun:
+        fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, before, t - 1)
+
+
+@gluon.jit
 def producer(
     key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch,
-    head, kv_head, q_first, q_last, q_len, kv_len,
+    kv_head, full, steps, first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3,
+    first_4, stop_4,
 ):
     """Copies the keys and values of every step; of a tile that sees no key, those of one step."""
-    (
-        first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
-    ) = ends(batch, head, q_first, q_last, q_len, kv_len)
-    t = 0
-    for start in range(first_0, stop_0, BLOCK_N):
-        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
-        t += 1
-    for start in range(first_1, stop_1, BLOCK_N):
-        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
-        t += 1
-    for start in range(first_2, stop_2, BLOCK_N):
-        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
-        t += 1
-    for start in range(first_3, stop_3, BLOCK_N):
-        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
-        t += 1
-    for start in range(first_4, stop_4, BLOCK_N):
-        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, start, t)
-        t += 1
-    if t == 0:
-        fetch(key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty, batch, kv_head, 0, 0)
+    before = 0
+    for t in range(full):
+        start, stop = place_full(t, first_0, stop_0, first_1, stop_1)
+        fetch(
+            key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty,
+            batch, kv_head, start, before, t, 0,
+        )
+        before = start
+    for t in range(full, steps):
+        start, stop = place_masked(t - full, first_2, stop_2, first_3, stop_3, first_4, stop_4)
+        fetch(
+            key_desc, value_desc, keys, values, key_full, key_empty, value_full, value_empty,
+            batch, kv_head, start, before, t, 0,
+        )
+        before = start
+    fetch_values(value_desc, values, value_full, value_empty, batch, kv_head, before, steps - 1)
 
 
 @gluon.jit
 def consumer(
     PART: gl.constexpr, out_desc, lse_ptr, queries, query_full, keys, values, key_full,
-    key_empty, value_full, value_empty, batch, head, q_heads, tile, q_first, q_last, q_len,
-    kv_len, scale,
+    key_empty, value_full, value_empty, tile, q_len, kv_len, scale, full, steps, first_2,
+    stop_2, first_3, stop_3, first_4, stop_4,
 ):
     """Attends from ROWS rows of the query tile; its step t waits for step t of the producer."""
     SCORES: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, BLOCK_N, 16])
@@ -206,12 +212,6 @@ def consumer(
     row = tile * BLOCK_M + PART * ROWS + gl.arange(0, ROWS, gl.SliceLayout(1, SCORES))
     q = row[:, None]
     lane = gl.arange(0, BLOCK_N, gl.SliceLayout(0, SCORES))[None, :]
-    (
-        first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
-    ) = ends(batch, head, q_first, q_last, q_len, kv_len)
-    full, steps = counted(
-        first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
-    )
     score_scale = scale * LOG2E
     query = queries.index(PART).reshape([ROWS, HEAD_DIM])
     nothing = gl.zeros([ROWS, BLOCK_N], gl.float32, SCORES)
@@ -219,24 +219,17 @@ def consumer(
     row_max = gl.full([ROWS], float("-inf"), gl.float32, gl.SliceLayout(1, SCORES))
     row_sum = gl.full([ROWS], 0.0, gl.float32, gl.SliceLayout(1, SCORES))
 
-    # The first step, masked whatever it is.
+    # The first step, masked unless all rows see its keys.
     mbarrier.wait(query_full, 0)
     mbarrier.wait(key_full.index(0), 0)
     key = keys.index(0).reshape([BLOCK_N, HEAD_DIM]).permute((1, 0))
     score = warpgroup_mma(query, key, nothing, use_acc=False, is_async=True)
     score = warpgroup_mma_wait(0, deps=[score])
     mbarrier.arrive(key_empty.index(0), count=1)
-    start, stop = place_full(0, first_0, stop_0, first_1, stop_1)
-    first, end = start, stop
     start, stop = place_masked(0, first_2, stop_2, first_3, stop_3, first_4, stop_4)
-    start = gl.where(full > 0, first, start)
-    stop = gl.where(full > 0, end, stop)
     kv = start + lane
-    keep = (
-        (kv <= q)
-        & ((kv < SINK) | (q - kv < WINDOW))
-        & (kv < stop)
-    )
+    keep_masked = (kv <= q) & ((kv < SINK) | (kv > q - WINDOW)) & (kv < stop)
+    keep = (full > 0) | keep_masked
     score = gl.where(keep, score, float("-inf"))
     weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
     weight = gl.convert_layout(weight.to(out_desc.dtype), WEIGHTS)
@@ -274,11 +267,7 @@ def consumer(
         mbarrier.arrive(key_empty.index(slot), count=1)
         start, stop = place_masked(t - full, first_2, stop_2, first_3, stop_3, first_4, stop_4)
         kv = start + lane
-        keep = (
-            (kv <= q)
-            & ((kv < SINK) | (q - kv < WINDOW))
-            & (kv < stop)
-        )
+        keep = (kv <= q) & ((kv < SINK) | (kv > q - WINDOW)) & (kv < stop)
         score = gl.where(keep, score, float("-inf"))
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         row_sum = anchor(row_sum)
@@ -300,9 +289,10 @@ def consumer(
     query.store(out.to(out_desc.dtype))
     fence_async_shared()
     offset = kv_len - q_len
-    copy_out(out_desc, [batch, head, tile * BLOCK_M + PART * ROWS - offset, 0], queries.index(PART))
+    first = tile * BLOCK_M + PART * ROWS - offset
+    copy_out(out_desc, [gl.program_id(2), gl.program_id(1), first, 0], queries.index(PART))
     lse = row_max * LN2 + gl.log2(total) * LN2
-    lse_head_ptr = lse_ptr + (batch.to(gl.int64) * q_heads + head) * q_len
+    lse_head_ptr = lse_ptr + (gl.program_id(2).to(gl.int64) * gl.num_programs(1) + gl.program_id(1)) * q_len
     gl.store(lse_head_ptr + (row - offset), lse, mask=(row >= offset) & (row < kv_len))
     tma.store_wait(0)
 
@@ -314,7 +304,6 @@ def a_shape_forward(
     """Attends from one query tile of one head; scale is above 0."""
     head = gl.program_id(1)
     batch = gl.program_id(2)
-    q_heads = gl.num_programs(1)
     kv_head = head // group
     offset = kv_len - q_len
     tile = (kv_len - 1) // BLOCK_M - gl.program_id(0)
@@ -342,29 +331,37 @@ def a_shape_forward(
         row = tile * BLOCK_M + part * ROWS - offset
         copy_in(query_desc, [batch, head, row, 0], query_full, queries.index(part))
 
+    (
+        first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
+    ) = ends(batch, head, q_first, q_last, q_len, kv_len)
+    full, steps = counted(
+        first_0, stop_0, first_1, stop_1, first_2, stop_2, first_3, stop_3, first_4, stop_4,
+    )
+
     gl.warp_specialize(
         [
             (
                 consumer,
                 (
                     0, out_desc, lse_ptr, queries, query_full, keys, values, key_full,
-                    key_empty, value_full, value_empty, batch, head, q_heads, tile, q_first,
-                    q_last, q_len, kv_len, scale,
+                    key_empty, value_full, value_empty, tile, q_len, kv_len, scale, full, steps,
+                    first_2, stop_2, first_3, stop_3, first_4, stop_4,
                 ),
             ),
             (
                 consumer,
                 (
                     1, out_desc, lse_ptr, queries, query_full, keys, values, key_full,
-                    key_empty, value_full, value_empty, batch, head, q_heads, tile, q_first,
-                    q_last, q_len, kv_len, scale,
+                    key_empty, value_full, value_empty, tile, q_len, kv_len, scale, full, steps,
+                    first_2, stop_2, first_3, stop_3, first_4, stop_4,
                 ),
             ),
             (
                 producer,
                 (
                     key_desc, value_desc, keys, values, key_full, key_empty, value_full,
-                    value_empty, batch, head, kv_head, q_first, q_last, q_len, kv_len,
+                    value_empty, batch, kv_head, full, steps, first_0, stop_0, first_1, stop_1,
+                    first_2, stop_2, first_3, stop_3, first_4, stop_4,
                 ),
             ),
         ],

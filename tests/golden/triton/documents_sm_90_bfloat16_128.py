@@ -6,7 +6,7 @@ triton, prefill, bfloat16, head_dim 128; written by attncc 0.1.0. To write it ag
 mask: kv <= q and doc[q] == doc[kv]
 source: Prepacking (arXiv 2404.09529); LWM (arXiv 2402.08268)
 digest: acac9756a189b1b4
-schedule: BLOCK_M=64 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor
+schedule: BLOCK_M=64 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=triton
 
 query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
 with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.

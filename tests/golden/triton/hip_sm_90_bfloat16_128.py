@@ -10,7 +10,7 @@ mask: kv <= q and (kv_len < dense_below or kv < sink or q - kv < window or (q //
 with sink = 256, window = 1024, top = 256, block = 8, rows = 64, dense_below = 8192
 source: InfiniteHiP (arXiv 2502.08910), HiP Attention (arXiv 2406.09827)
 digest: b26c465923440dbf
-schedule: BLOCK_M=64 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor
+schedule: BLOCK_M=64 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=triton
 
 query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
 with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.

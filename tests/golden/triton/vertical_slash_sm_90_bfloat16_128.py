@@ -12,7 +12,7 @@ with vertical = 1000, slash = 6096, first = 30, near = 100, last = 64, tile = 64
      minference_exact = 0
 source: MInference (arXiv 2407.02490)
 digest: 5e4f7a28cd06fb86
-schedule: BLOCK_M=64 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor
+schedule: BLOCK_M=64 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=triton
 
 query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
 with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.
