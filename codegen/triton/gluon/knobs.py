@@ -23,4 +23,4 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
 
 def _own(knob: Knob) -> Knob:
     choices = tuple(choice for choice in knob.choices if choice != knobs.LOWERINGS[0])
-    return Knob(knob.name, choices, DEFAULT[knob.name], knob.unforeseen)
+    return Knob(knob.name, choices, DEFAULT.get(knob.name, knob.default), knob.unforeseen)
