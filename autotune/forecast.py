@@ -76,8 +76,8 @@ class Forecast:
         kernel = schedule, used or assumed(schedule)
         if kernel not in self._estimates:
             job = self.job
-            sizes = job.shape, job.device.units, self.figures(), self.order(schedule)
-            call = Call(self.counts(schedule), job.operands, *kernel, *sizes)
+            counted, order = self.counts(schedule), self.order(schedule)
+            call = Call(counted, job.operands, *kernel, job.shape, job.device.units, self.figures(), order)
             self._estimates[kernel] = estimate(call, self.weights)
         return self._estimates[kernel]
 

@@ -86,7 +86,7 @@ def estimate(call: Call, weights: Weights = DATASHEET) -> Estimate:
         masked * cycles.mask,
         np.full_like(steps, ENDS),
     ])  # fmt: skip
-    lengths, hertz = np.bincount(taken_by, kinds.sum(0)), board.gigahertz * 1e3
+    lengths, hertz = np.bincount(taken_by, kinds.sum(0)).astype(np.float64), board.gigahertz * 1e3
     ended = makespan(lengths * programs, call.units * programs)
     imbalance = ended * call.units / lengths.sum()
     computing = kinds.sum(1) * imbalance / call.units / hertz

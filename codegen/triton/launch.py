@@ -86,7 +86,8 @@ class Launcher:
 
     def _grid(self, query: Tensor, key: Tensor) -> tuple[Grid, tuple[int, ...]]:
         """The grid, and what the kernel is told of it: the arguments between the sizes of the call and the scale."""
-        shape = Shape(*query.shape[:2], key.shape[1], query.shape[2], *key.shape[2:])
+        batch, q_heads, q_len, head_dim = query.shape
+        shape = Shape(batch, q_heads, key.shape[1], q_len, key.shape[2], head_dim)
         block_m = self.source.schedule.number("BLOCK_M")
         of_head = tiles(shape.q_len, shape.kv_len, block_m)
         if self.wanted.ordered:

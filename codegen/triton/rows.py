@@ -64,9 +64,9 @@ EACH = "The grid is (tiles * q_heads * batch).\n"
 SEVERAL = "The grid is any number of programs; each takes its share of the items = tiles * q_heads * batch.\n"
 
 ORDER_STAND = """\
-place = item // (tiles * together) * together + item % together
-head = place % q_heads
-batch = (place // q_heads).to(tl.int64)
+batch_head = item // (tiles * together) * together + item % together
+head = batch_head % q_heads
+batch = (batch_head // q_heads).to(tl.int64)
 offset = kv_len - q_len
 tile = {tile}
 """

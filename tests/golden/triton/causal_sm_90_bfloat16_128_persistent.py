@@ -75,9 +75,9 @@ def causal_forward(
         # Every second turn goes the other way, so that no program has the longest tile of each.
         back = (turn % 2 == 1) & (turn < items // programs)
         item = turn * programs + tl.where(back, programs - 1 - program, program)
-        place = item // (tiles * together) * together + item % together
-        head = place % q_heads
-        batch = (place // q_heads).to(tl.int64)
+        batch_head = item // (tiles * together) * together + item % together
+        head = batch_head % q_heads
+        batch = (batch_head // q_heads).to(tl.int64)
         offset = kv_len - q_len
         tile = (kv_len - 1) // BLOCK_M - item // together % tiles
         q_first = tl.maximum(tile * BLOCK_M, offset)

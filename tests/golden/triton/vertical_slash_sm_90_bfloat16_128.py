@@ -146,9 +146,9 @@ def vertical_slash_forward(
 ):
     """Attends from one query tile of one head; strides are in elements, scale is above 0."""
     item = tl.program_id(0)
-    place = item // (tiles * together) * together + item % together
-    head = place % q_heads
-    batch = (place // q_heads).to(tl.int64)
+    batch_head = item // (tiles * together) * together + item % together
+    head = batch_head % q_heads
+    batch = (batch_head // q_heads).to(tl.int64)
     offset = kv_len - q_len
     tile = (kv_len - 1) // BLOCK_M - item // together % tiles
     q_first = tl.maximum(tile * BLOCK_M, offset)
