@@ -22,6 +22,9 @@ from attncc.autotune.makespan import makespan
 from attncc.autotune.model import DATASHEET, Estimate, Weights, estimate
 from attncc.autotune.request import Used
 from attncc.autotune.steps import Call
+from attncc.codegen.triton.heavier import from_first
+from attncc.codegen.triton.knobs import LOWERINGS
+from attncc.codegen.triton.order import BY_HEAD, Order, together
 from attncc.ir.schedule import Schedule
 from attncc.ir.tile import TilePlan, Tiling
 
@@ -72,14 +75,22 @@ class Forecast:
         """The parts and limits of the time on a GPU, found once for each kernel."""
         kernel = schedule, used or assumed(schedule)
         if kernel not in self._estimates:
-            call = Call(
-                self.counts(schedule), self.job.operands, *kernel, self.job.shape, self.job.device.units, self.figures()
-            )
+            job = self.job
+            counted, order = self.counts(schedule), self.order(schedule)
+            call = Call(counted, job.operands, *kernel, job.shape, job.device.units, self.figures(), order)
             self._estimates[kernel] = estimate(call, self.weights)
         return self._estimates[kernel]
 
     def figures(self) -> Figures:
         return figures(self.job.device)
+
+    def order(self, schedule: Schedule) -> Order:
+        """How query tiles follow each other: in a decode, and in Gluon kernels, head by head."""
+        job = self.job
+        if job.phase == "decode" or dict(schedule.choices).get("lowering", LOWERINGS[0]) != LOWERINGS[0]:
+            return BY_HEAD
+        side_by_side = together(job.shape, job.operands.dtype, job.device.l2_mib)
+        return Order(side_by_side, from_first(self.plan(schedule)))
 
     def plan(self, schedule: Schedule) -> TilePlan:
         """The plan that a schedule is made for, found once for each tiling."""

@@ -74,7 +74,9 @@ def estimate(call: Call, weights: Weights = DATASHEET) -> Estimate:
     steps, masked, gathered = (
         call.spread(each) for each in (counted.full + counted.masked, counted.masked, counted.gathered)
     )
-    programs = max(1, min(found.programs, -(-len(steps) // call.units)))
+    taken_by = call.programs(len(steps))
+    started = int(taken_by.max(initial=0)) + 1
+    programs = max(1, min(found.programs, -(-started // call.units)))
     cycles = step_cycles(call)
     busier, other = max(cycles.products, cycles.softmax), min(cycles.products, cycles.softmax)
     kinds = np.stack([
@@ -84,7 +86,7 @@ def estimate(call: Call, weights: Weights = DATASHEET) -> Estimate:
         masked * cycles.mask,
         np.full_like(steps, ENDS),
     ])  # fmt: skip
-    lengths, hertz = kinds.sum(0), board.gigahertz * 1e3
+    lengths, hertz = np.bincount(taken_by, kinds.sum(0)).astype(np.float64), board.gigahertz * 1e3
     ended = makespan(lengths * programs, call.units * programs)
     imbalance = ended * call.units / lengths.sum()
     computing = kinds.sum(1) * imbalance / call.units / hertz
@@ -94,7 +96,7 @@ def estimate(call: Call, weights: Weights = DATASHEET) -> Estimate:
     parts = (*computing.tolist(), max(0.0, memory), LAUNCH_MICROS)
     micros = sum(weight * part for weight, part in zip(weights.values, parts, strict=True))
     bound = max(limits["products"], limits["exponentials"], _longest(call, steps)) / CLOCK_MARGIN
-    waves = len(steps) / (call.units * programs)
+    waves = started / (call.units * programs)
     return Estimate(micros, parts, max(bound, moved.least_micros), limits, found, waves, imbalance)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from attncc.autotune.counts import Counts
 from attncc.autotune.gpus import Figures
 from attncc.autotune.request import Used
+from attncc.codegen.triton.order import BY_HEAD, Order
 from attncc.ir.schedule import Operands, Schedule, Shape
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -30,7 +31,8 @@ LEAST_ROWS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A kernel and what it is called for; `units` is how many SMs or compute units there are."""
+    """A kernel and what it is called for; `units` is how many SMs or compute units there are, `order` how its query
+    tiles follow each other."""
 
     counted: Counts
     operands: Operands
@@ -39,6 +41,7 @@ class Call:
     shape: Shape
     units: int
     figures: Figures
+    order: Order = BY_HEAD
 
     @property
     def rows(self) -> int:
@@ -51,13 +54,24 @@ class Call:
         return self.rows * self.schedule.number("BLOCK_N")
 
     def spread(self, each: npt.NDArray[np.generic]) -> Floats:
-        """A number for each query tile as one for each program, in the order in which programs start: the last tile
-        first, since it is often the longest. A program of single positions takes all heads that share their keys, if
-        those visit the same ones."""
+        """A number for each query tile as one for each tile of every head, in the order in which they start. A program
+        of single positions takes all heads that share their keys, if those visit the same ones."""
         alike = each.shape[1] == 1 and self.schedule.number("BLOCK_M") == 1
         heads = self.shape.kv_heads * -(-self.shape.group // LEAST_ROWS) if alike else self.shape.q_heads
-        full = np.broadcast_to(each, (self.shape.batch, heads, each.shape[2]))
-        return full[:, :, ::-1].ravel().astype(np.float64)
+        tiles = each.shape[2]
+        full = np.broadcast_to(each, (self.shape.batch, heads, tiles)).astype(np.float64)
+        ordered = full if self.order.from_first else full[:, :, ::-1]
+        return ordered.reshape(-1, self.order.together, tiles).transpose(0, 2, 1).ravel()
+
+    def programs(self, tiles: int) -> npt.NDArray[np.intp]:
+        """Which program takes each of so many tiles, in the order in which they start: each its own, or as persistent
+        programs share them out, every second round the other way."""
+        most = self.schedule.switch("persistent") * self.units
+        place = np.arange(tiles)
+        if not 0 < most < tiles:
+            return place
+        turn, at = np.divmod(place, most)
+        return np.where((turn % 2 == 1) & (turn < tiles // most), most - 1 - at, at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def traffic(call: Call, slots: int) -> Traffic:
     pairs = shape.batch * shape.kv_heads
     least = pairs * int(counted.keys.max(initial=0)) * key_bytes + ends
     once = pairs * min(shape.kv_len, int(counted.keys.sum(2).max())) * key_bytes + ends
-    heads = min(pairs, -(-slots // (tiles * shape.group)) + 1)
+    heads = min(pairs, max(-(-slots // (tiles * shape.group)) + 1, _side_by_side(call, slots // tiles)))
     held = heads * shape.kv_len * key_bytes
     missed = max(0.0, 1 - board.cache_mib * MIB / held)
     moved = min(asked, once) + missed * max(0.0, asked - once)
@@ -52,3 +52,10 @@ def traffic(call: Call, slots: int) -> Traffic:
         asked, moved, least, asked / board.cache_gigabytes / 1e3, moved / board.memory_gigabytes / 1e3,
         least / board.memory_gigabytes / 1e3,
     )  # fmt: skip
+
+
+def _side_by_side(call: Call, heads: int) -> int:
+    """KV heads of which programs read together, if there is room for so many query heads at a time, whose tiles start
+    side by side."""
+    together = call.order.together
+    return max(1, -(-heads // together)) * together // call.shape.group

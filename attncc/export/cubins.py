@@ -26,7 +26,11 @@ TRAILING = (
 WORDS = {
     "arguments": "passed in this order, pointers as u64, then `trailing`",
     "aligned": "addresses must be multiples of 16 bytes, strides of 16 elements",
-    "grid": "programs along x, y and z, by the sizes of the call; // rounds down",
+    "grid": "programs along x, y and z, by the sizes of the call; // rounds down; sms are those of the GPU",
+    "tiles": "query tiles of a head, as the grid counts them",
+    "together": "heads whose query tiles start side by side: any divisor of q_heads * batch; best those of as many KV "
+    "heads as half of the second level of cache holds",
+    "items": "tiles * q_heads * batch",
     "shared_bytes": "dynamic shared memory; above 49152 it must be allowed first (cuFuncSetAttribute)",
     "scale": "above 0; for another scale multiply query by its sign, or by 0, and pass its magnitude, or 1",
 }
@@ -104,9 +108,17 @@ def _abi(source: KernelSource, names: Sequence[str]) -> Mapping[str, object]:
     types = signature(source, names)
     block_m = source.schedule.number("BLOCK_M")
     tiles = f"(kv_len - 1) // {block_m} - (kv_len - q_len) // {block_m} + 1"
-    grouped = f"kv_heads * ((q_heads // kv_heads + {LEAST_ROWS - 1}) // {LEAST_ROWS})"
     return {
         "arguments": [{"name": name, "type": types[name]} for name in names],
         "aligned": list(aligned_of(names)),
-        "grid": [tiles, grouped if Wanted.of(names).grouped else "q_heads", "batch"],
+        "grid": _grid(source, Wanted.of(names), tiles),
     }
+
+
+def _grid(source: KernelSource, wanted: Wanted, tiles: str) -> list[str]:
+    if wanted.persistent:
+        return [f"min({source.schedule.number('persistent')} * sms, ({tiles}) * q_heads * batch)", "1", "1"]
+    if wanted.ordered:
+        return [f"({tiles}) * q_heads * batch", "1", "1"]
+    grouped = f"kv_heads * ((q_heads // kv_heads + {LEAST_ROWS - 1}) // {LEAST_ROWS})"
+    return [tiles, grouped if wanted.grouped else "q_heads", "batch"]

@@ -76,6 +76,10 @@ class Schedule:
         assert isinstance(value, int), f"knob {knob} is not a number"
         return value
 
+    def switch(self, knob: str) -> int:
+        """The number chosen for a knob that not every space has; 0 where there is none."""
+        return self.number(knob) if any(name == knob for name, _ in self.choices) else 0
+
     def replace(self, knob: str, value: KnobValue) -> Schedule:
         return Schedule(tuple((n, value if n == knob else v) for n, v in self.choices))
 

@@ -16,8 +16,12 @@ LIST_SIZES = ("list_batch_stride", "list_heads", "list_rows")
 TOKEN_POINTER, TOKEN_SIZES = "tokens_ptr", ("tokens_batch_stride", "tokens_head_stride", "tokens_heads")
 HEAD_POINTER = "by_head_ptr"
 
-#: Heads in all, asked for where one program takes several.
+#: Heads of a batch, asked for where the grid does not tell them.
 Q_HEADS = "q_heads"
+
+#: Asked for where programs take the query tiles of all heads in an order of their own: query tiles of a head, and heads
+#: whose tiles start side by side; and where each program takes several, how many there are in all.
+ORDER_SIZES, ITEMS = ("tiles", "together"), "items"
 
 #: `element` is a pointer to the dtype of query.
 Kind: TypeAlias = Literal["element", "float32", "int32", "int64", "size", "scale"]
@@ -40,7 +44,8 @@ class Wanted:
     """What a kernel asks for besides query, key and value.
 
     `slopes`: the ALiBi slope of each head. `lists`, `tokens` and `heads` name what `attncc.lists.Given` holds.
-    `grouped`: one program takes the heads of a KV head.
+    `grouped`: one program takes the heads of a KV head. `ordered`: query tiles start in the order of
+    `attncc.codegen.triton.order`. `persistent`: of these, each program takes several.
     """
 
     slopes: bool = False
@@ -48,6 +53,8 @@ class Wanted:
     tokens: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     grouped: bool = False
+    ordered: bool = False
+    persistent: bool = False
 
     @staticmethod
     def of(arguments: Sequence[str]) -> Wanted:
@@ -57,7 +64,9 @@ class Wanted:
             _named(arguments, LIST_POINTERS[0]),
             _named(arguments, TOKEN_POINTER),
             _named(arguments, HEAD_POINTER),
-            Q_HEADS in arguments,
+            Q_HEADS in arguments and ORDER_SIZES[0] not in arguments,
+            ORDER_SIZES[0] in arguments,
+            ITEMS in arguments,
         )
 
     def arguments(self) -> tuple[str, ...]:
@@ -86,7 +95,9 @@ class Wanted:
             *(f"{name}_{size}" for name in self.lists for size in LIST_SIZES),
             *(f"{name}_{size}" for name in self.tokens for size in TOKEN_SIZES),
             *SIZES,
-            *([Q_HEADS] if self.grouped else []),
+            *([Q_HEADS] if self.grouped or self.ordered else []),
+            *(ORDER_SIZES if self.ordered else ()),
+            *([ITEMS] if self.persistent else []),
         )
 
 

@@ -25,7 +25,7 @@ def build(source: KernelSource, device: DeviceModel) -> CompiledKernel:
     """
     if not torch.cuda.is_available():
         raise NoGpu
-    launcher = Launcher.of(source, load(source, cache_dir()))
+    launcher = Launcher.of(source, load(source, cache_dir()), device)
     try:
         kernel = launcher.function.warmup(*_typical(launcher), grid=(1, 1, 1), **options(source.schedule))
     except (TritonError, RuntimeError, ValueError) as error:

@@ -10,10 +10,11 @@ from attncc.codegen.kernel import KernelSource, Phase
 from attncc.codegen.triton.arguments import Wanted
 from attncc.codegen.triton.exprs import NUMBERS, TILES, TritonPrinter
 from attncc.codegen.triton.functions import FUNCTIONS
+from attncc.codegen.triton.heavier import from_first
 from attncc.codegen.triton.lists import constants
 from attncc.codegen.triton.phases import LEAST_ROWS
 from attncc.codegen.triton.program import Program, mentioned
-from attncc.codegen.triton.rows import LAYOUT, head_rows, tile_rows
+from attncc.codegen.triton.rows import LAYOUT, head_rows, ordered_rows, tile_rows
 from attncc.codegen.triton.score import sloped
 from attncc.codegen.triton.tile import TileText
 from attncc.combines.rule import rules
@@ -31,7 +32,7 @@ TOKENS = "Tokens are int32 [batch or 1, heads, kv_len] with a contiguous last di
 def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> KernelSource:
     """The module as text. It holds one kernel, named `<pattern>_forward`, and the functions that it calls."""
     entry = f"{plan.pattern.name}_forward"
-    made = _program(plan, operands, schedule)
+    made = _program(plan, operands, phase, schedule)
     kernel = made.text(entry)
     functions = [text for name, text in {**FUNCTIONS, **made.tile.combine.functions}.items() if _calls(kernel, name)]
     code = "\n\n".join([*functions, kernel])
@@ -48,13 +49,17 @@ def head_block(head_dim: int) -> int:
     return max(16, 1 << (head_dim - 1).bit_length())
 
 
-def _program(plan: TilePlan, operands: Operands, schedule: Schedule) -> Program:
+def _program(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> Program:
     pattern, tile = plan.pattern, _tile_text(plan, operands, schedule)
     single = plan.tiling.block_m == 1
     conditions = [part for run in plan.runs() for part in (run.only, run.mask) if part is not None]
     attributes = {part.name for condition in conditions for part in parts(condition) if isinstance(part, Attribute)}
     grouped = single and not attributes and _shared(plan)
-    rows = head_rows(grouped) if single else tile_rows(plan.aligned)
+    ordered, persistent = phase == "prefill", schedule.switch("persistent") > 0
+    if single:
+        rows = head_rows(grouped)
+    else:
+        rows = ordered_rows(plan.aligned, from_first(plan), persistent) if ordered else tile_rows(plan.aligned)
     inputs = tuple((option, name) for option, name in pattern.combine.options if isinstance(name, str))
     wanted = Wanted(
         sloped(pattern.score),
@@ -62,8 +67,10 @@ def _program(plan: TilePlan, operands: Operands, schedule: Schedule) -> Program:
         tuple(sorted(attributes)),
         tuple(sorted({name for _, name in inputs})),
         grouped,
+        ordered,
+        persistent,
     )
-    return Program(plan, rows, tile, wanted, inputs)
+    return Program(plan, rows, tile, wanted, inputs, schedule.switch("warp_specialize") > 0)
 
 
 def _shared(plan: TilePlan) -> bool:

@@ -22,10 +22,14 @@ from triton.runtime.jit import JITFunction
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.launch import Launcher
 from attncc.codegen.triton.module import load
+from attncc.device import DeviceModel
 from attncc.lists import Given
 
 #: The interpreter changes triton.language for the whole process while it runs.
 ALONE = threading.Lock()
+
+#: What kernels are launched for: few units, so that each program of a persistent kernel has several tiles.
+SMALL = DeviceModel("cuda", "interpreter", "none", units=3, present=True)
 
 Bits = npt.NDArray[np.generic]
 
@@ -45,12 +49,12 @@ class Interpreted:
             return self.launcher(query, key, value, scale, given)
 
 
-def interpreted(source: KernelSource, folder: Path) -> Interpreted:
-    """The kernel for CPU tensors; `folder` is private to the user and keeps the module."""
+def interpreted(source: KernelSource, folder: Path, device: DeviceModel = SMALL) -> Interpreted:
+    """The kernel for CPU tensors, launched as on `device`; `folder` is private to the user and keeps the module."""
     with triton.knobs.runtime.scope():
         triton.knobs.runtime.interpret = True
         module = load(source, folder, variant="_interpreted")
-    return Interpreted(source, Launcher.of(source, module))
+    return Interpreted(source, Launcher.of(source, module, device))
 
 
 @contextmanager

@@ -28,8 +28,15 @@ SHARED_PRODUCTS_ARCHES, SHARED_PRODUCTS_ROWS = ("sm_90", "sm_100"), 64
 #: By Triton itself, or by Gluon, one level below, with and without what keeps exponentials in front of a wait.
 LOWERINGS = ("triton", "gluon", "gluon_free")
 LOWERED_HEAD_DIMS, LOWERED_ROWS = (64, 128), 64
-#: The model of a GPU is one of Triton's kernels.
-UNFORESEEN: Mapping[str, tuple[KnobValue, ...]] = {"lowering": LOWERINGS[1:]}
+
+#: So many programs for each SM of NVIDIA, each of which takes several query tiles; with 0, each takes one.
+PERSISTENT = (0, 1, 2)
+#: Whether copies, products and softmax have warps of their own; where Triton makes such kernels, for plans whose runs
+#: are one loop (`specialized.unmergeable`). Elsewhere it refuses, ignores it, or compiles something else (Hopper).
+WARP_SPECIALIZE, SPECIALIZED_ARCHES = (0, 1), ("sm_100", "sm_103")
+
+#: The model of a GPU is one of Triton's kernels, all of whose warps do the same.
+UNFORESEEN: Mapping[str, tuple[KnobValue, ...]] = {"lowering": LOWERINGS[1:], "warp_specialize": WARP_SPECIALIZE[1:]}
 
 #: Accumulators with which every thread spills, whatever the pattern; fewer where the thread also multiplies, which is
 #: what float32 comes to on NVIDIA.
@@ -82,6 +89,8 @@ def _choices(
         "num_stages": (1, 2) if device.kind == "hip" else (2, 3, 4),
         "loads": ("pointer", "descriptor") if describable(operands, device.arch) else ("pointer",),
         **({"lowering": LOWERINGS} if _lowerable(operands, phase, device, grain) else {}),
+        **({"persistent": PERSISTENT} if wide and phase == "prefill" and device.kind == "cuda" else {}),
+        **({"warp_specialize": WARP_SPECIALIZE} if _specializable(operands, phase, device, grain) else {}),
     }
 
 
@@ -91,6 +100,12 @@ def _lowerable(operands: Operands, phase: Phase, device: DeviceModel, grain: int
     return made and phase == "prefill" and (grain is None or grain % LOWERED_ROWS == 0)
 
 
+def _specializable(operands: Operands, phase: Phase, device: DeviceModel, grain: int | None) -> bool:
+    """Whether warps can have work of their own."""
+    made = device.arch in SPECIALIZED_ARCHES and operands.dtype != "float32" and operands.head_dim in LOWERED_HEAD_DIMS
+    return made and phase == "prefill" and grain is None
+
+
 def _unlowerable(operands: Operands, device: DeviceModel, schedule: Schedule) -> str | None:
     """Why a schedule has no Gluon kernel of its own."""
     block_m, block_n = schedule.number("BLOCK_M"), schedule.number("BLOCK_N")
@@ -98,6 +113,8 @@ def _unlowerable(operands: Operands, device: DeviceModel, schedule: Schedule) ->
         return "Gluon kernels take 64 or 128 queries, and 64 or 128 keys in a step"
     if schedule.number("num_warps") != block_m // 16 or schedule["loads"] != "descriptor":
         return "Gluon kernels have four warps for 64 queries, and load by descriptors"
+    if schedule.switch("persistent"):
+        return "Gluon kernels have a program for each query tile"
     tiles = block_m + 2 * block_n * schedule.number("num_stages")
     shared = tiles * operands.head_dim * BYTES[operands.dtype] / 1024
     most = SHARED_KIB[device.arch]
@@ -109,12 +126,26 @@ def _refusal(operands: Operands, device: DeviceModel, gathered: bool, schedule: 
         return _unlowerable(operands, device, schedule)
     shared = _shared_bytes(operands, device, gathered, schedule) / 1024
     most = SHARED_KIB.get(device.arch, LEAST_SHARED_KIB)
-    if shared > most:
-        return f"needs {shared:.0f} KiB of shared memory, {device.arch} has {most}"
+    if shared * max(1, schedule.switch("persistent")) > most:
+        programs = "two programs need" if schedule.switch("persistent") > 1 else "needs"
+        return f"{programs} {shared:.0f} KiB of shared memory, {device.arch} has {most}"
+    if schedule.switch("warp_specialize") and (reason := _unspecializable(schedule)) is not None:
+        return reason
     multiplying = operands.dtype == "float32" and device.kind == "cuda"
     held, fit = _accumulators(operands, device, schedule), ACCUMULATORS_MULTIPLYING if multiplying else ACCUMULATORS
     if held > fit:
         return f"would spill: {held:.0f} accumulators a thread, {fit} fit"
+    return None
+
+
+def _unspecializable(schedule: Schedule) -> str | None:
+    """Why warps cannot have work of their own, or too few registers for it."""
+    if schedule["loads"] != "descriptor":
+        return "warps that copy load by descriptors"
+    if schedule.number("num_warps") != schedule.number("BLOCK_M") // 16:
+        return "warps of their own for the softmax are four for 64 queries"
+    if schedule.switch("persistent"):
+        return "a loop that warps share out gave wrong results inside another one (triton-lang/triton 8311)"
     return None
 
 

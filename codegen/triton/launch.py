@@ -16,10 +16,12 @@ from triton.compiler import CompiledKernel
 
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.arguments import Wanted
+from attncc.codegen.triton.order import together
 from attncc.codegen.triton.passing import part, passed
 from attncc.codegen.triton.phases import LEAST_ROWS
+from attncc.device import DeviceModel
 from attncc.ir.alibi import slopes
-from attncc.ir.schedule import Schedule
+from attncc.ir.schedule import Schedule, Shape
 from attncc.lists import Given
 
 #: Descriptors need rows and bases at multiples of so many bytes.
@@ -43,18 +45,20 @@ class Function(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """The kernel as its callers see it. `described`: it loads keys and values by descriptors."""
+    """The kernel as its callers see it, on the GPU `device`. `described`: it loads keys and values by descriptors."""
 
     source: KernelSource
     function: Function
     wanted: Wanted
     described: bool
+    device: DeviceModel
 
     @staticmethod
-    def of(source: KernelSource, module: ModuleType) -> Launcher:
+    def of(source: KernelSource, module: ModuleType, device: DeviceModel) -> Launcher:
         """The launcher of the kernel in a loaded module."""
         function = getattr(module, source.entry)
-        return Launcher(source, function, Wanted.of(function.arg_names), "make_tensor_descriptor" in source.text)
+        described = "make_tensor_descriptor" in source.text
+        return Launcher(source, function, Wanted.of(function.arg_names), described, device)
 
     def __call__(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given | None = None
@@ -74,18 +78,33 @@ class Launcher:
         slopes = [slopes_of(query.shape[1], query.device)] if self.wanted.slopes else []
         strides = [stride for tensor in (query, key, value, out) for stride in tensor.stride()[:3]]
         lengths = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
-        heads = [query.shape[1]] if self.wanted.grouped else []
-        grid = self._grid(query, key)
+        grid, counts = self._grid(query, key)
         with torch.cuda.device(query.device) if query.is_cuda else nullcontext():
             launch = partial(self.function.run, grid=grid, warmup=False, **options(self.source.schedule))
-            launch(query, key, value, out, lse, *slopes, *pointers, *strides, *sizes, *lengths, *heads, scale)
+            launch(query, key, value, out, lse, *slopes, *pointers, *strides, *sizes, *lengths, *counts, scale)
         return out, lse
 
-    def _grid(self, query: Tensor, key: Tensor) -> Grid:
-        batch, q_heads, q_len, _ = query.shape
-        block_m, kv_heads = self.source.schedule.number("BLOCK_M"), key.shape[1]
-        heads = kv_heads * -(-q_heads // kv_heads // LEAST_ROWS) if self.wanted.grouped else q_heads
-        return tiles(q_len, key.shape[2], block_m), heads, batch
+    def _grid(self, query: Tensor, key: Tensor) -> tuple[Grid, tuple[int, ...]]:
+        """The grid, and what the kernel is told of it: the arguments between the sizes of the call and the scale."""
+        batch, q_heads, q_len, head_dim = query.shape
+        shape = Shape(batch, q_heads, key.shape[1], q_len, key.shape[2], head_dim)
+        block_m = self.source.schedule.number("BLOCK_M")
+        of_head = tiles(shape.q_len, shape.kv_len, block_m)
+        if self.wanted.ordered:
+            return self._ordered(shape, of_head)
+        if self.wanted.grouped:
+            heads = shape.kv_heads * -(-shape.group // LEAST_ROWS)
+            return (of_head, heads, shape.batch), (shape.q_heads,)
+        return (of_head, shape.q_heads, shape.batch), ()
+
+    def _ordered(self, shape: Shape, of_head: int) -> tuple[Grid, tuple[int, ...]]:
+        items = of_head * shape.q_heads * shape.batch
+        side_by_side = together(shape, self.source.operands.dtype, self.device.l2_mib)
+        counts = (shape.q_heads, of_head, side_by_side)
+        if not self.wanted.persistent:
+            return (items, 1, 1), counts
+        programs = self.device.units * self.source.schedule.number("persistent")
+        return (min(items, programs), 1, 1), (*counts, items)
 
     def _in_parts(self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given) -> tuple[Tensor, Tensor]:
         starts = range(0, query.shape[0], MOST_PROGRAMS)

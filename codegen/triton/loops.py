@@ -87,7 +87,7 @@ def _full(w: Writer, tile: TileText, run: Run, where: BoolExpr) -> None:
     """Whole steps without a mask; an incomplete last one is left to the run after it, or masked."""
     w.line(remark(run))
     first, stop = _ends(w, tile, run.first, run.stop, where)
-    if _whole(tile, tidy(Sub(run.stop, run.first))):
+    if whole(tile, tidy(Sub(run.stop, run.first))):
         _steps(w, tile, first, stop, None)
         return
     count = tile.numbers(tidy(Sub(run.stop, run.first))) if stop != "stop" else f"stop - {first}"
@@ -102,7 +102,7 @@ def _full(w: Writer, tile: TileText, run: Run, where: BoolExpr) -> None:
     _steps(w, tile, f"{stop} - tail", stop, Compare("<", KV, run.stop))
 
 
-def _whole(tile: TileText, count: IntExpr) -> bool:
+def whole(tile: TileText, count: IntExpr) -> bool:
     """Whether a run is known to be a number of whole steps."""
     match count:
         case Int(value):

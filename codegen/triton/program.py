@@ -9,6 +9,7 @@ from attncc.codegen.triton.lists import row_lines, token_lines
 from attncc.codegen.triton.loops import loops
 from attncc.codegen.triton.rows import Rows
 from attncc.codegen.triton.score import scale_text, sloped
+from attncc.codegen.triton.specialized import merged
 from attncc.codegen.triton.step import tokens
 from attncc.codegen.triton.tile import TileText
 from attncc.codegen.writer import Writer
@@ -37,7 +38,8 @@ LANE = "lane = tl.arange(0, BLOCK_N)[:, None]"
 class Program:
     """Writes one kernel: what its rows are, what its steps have in common, what it asks for.
 
-    `inputs` are the options of the rule of combination that are inputs by head, as (option, input).
+    `inputs` are the options of the rule of combination that are inputs by head, as (option, input). `specialized`: its
+    runs are one loop, see `merged`.
     """
 
     plan: TilePlan
@@ -45,6 +47,7 @@ class Program:
     tile: TileText
     wanted: Wanted
     inputs: tuple[tuple[str, str], ...]
+    specialized: bool = False
 
     def text(self, entry: str) -> str:
         """The kernel as text."""
@@ -54,15 +57,28 @@ class Program:
             w.lines("\n".join(f"{name}," for name in self.wanted.arguments()))
         with w.block("):"):
             w.line(f'"""{self.rows.about}"""')
-            self._opening(w)
-            loops(w, self.tile, self.plan.body)
-            w.line()
-            self._closing(w)
+            if self.rows.walk is None:
+                self._attend(w)
+            else:
+                before, turns = self.rows.walk
+                w.lines(before)
+                with w.block(turns):
+                    self._attend(w)
         return w.source()
+
+    def _attend(self, w: Writer) -> None:
+        """From one query tile."""
+        self._opening(w)
+        if self.specialized:
+            merged(w, self.tile, self.plan)
+        else:
+            loops(w, self.tile, self.plan.body)
+        w.line()
+        self._closing(w)
 
     def _decorator(self, w: Writer) -> None:
         sizes = [f'"{size}"' for size in self.wanted.sizes()]
-        if self.wanted == Wanted(slopes=self.wanted.slopes):
+        if not (self.wanted.lists or self.wanted.tokens or self.wanted.heads or self.wanted.grouped):
             w.line(f"@triton.jit(do_not_specialize=[{', '.join(sizes)}])")
             return
         with w.block("@triton.jit(", ")"), w.block("do_not_specialize=[", "]"):

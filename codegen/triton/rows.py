@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attncc.codegen.triton.arguments import Q_HEADS
 from attncc.ir.expr import Q_FIRST, Q_LAST
@@ -24,7 +24,8 @@ class Rows:
 
     In each, `head` is the head of the program, the first where it has several, and `q` [BLOCK_M, 1] or one number.
     `q_heads` says how many heads there are. What a pointer holds by head is loaded by `by_head` as [BLOCK_M, 1] or one
-    number, by `by_row` as [BLOCK_M] or one number. `tokens_mask` guards what is loaded by position.
+    number, by `by_row` as [BLOCK_M] or one number. `tokens_mask` guards what is loaded by position. `walk` is, where a
+    program takes several tiles, what goes before them and the head of the loop over them.
     """
 
     about: str
@@ -38,6 +39,7 @@ class Rows:
     by_head: str = "tl.load({pointer} + head)"
     by_row: str = "tl.load({pointer} + head)"
     tokens_mask: str = ""
+    walk: tuple[str, str] | None = None
 
 
 TILE_GRID = """\
@@ -50,6 +52,37 @@ head = tl.program_id(1)
 batch = tl.program_id(2).to(tl.int64)
 offset = kv_len - q_len
 tile = (kv_len - 1) // BLOCK_M - tl.program_id(0)
+"""
+
+#: For tiles in an order of their own.
+ORDER = """\
+Query tiles are aligned to absolute positions, which end at kv_len; a head has
+tiles = (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them. All heads, batch by batch, are taken
+`together` at a time, which divides batch * q_heads: first the {first} tile of each, then {after}, and so on.
+"""
+EACH = "The grid is (tiles * q_heads * batch).\n"
+SEVERAL = "The grid is any number of programs; each takes its share of the items = tiles * q_heads * batch.\n"
+
+ORDER_STAND = """\
+batch_head = item // (tiles * together) * together + item % together
+head = batch_head % q_heads
+batch = (batch_head // q_heads).to(tl.int64)
+offset = kv_len - q_len
+tile = {tile}
+"""
+EACH_STAND = "item = tl.program_id(0)\n"
+FROM_LAST = "(kv_len - 1) // BLOCK_M - item // together % tiles"
+FROM_FIRST = "(kv_len - 1) // BLOCK_M + 1 - tiles + item // together % tiles"
+
+WALK = """\
+program = tl.program_id(0)
+programs = tl.num_programs(0)
+"""
+WALK_LOOP = "for turn in range(tl.cdiv(items - program, programs)):"
+WALK_STAND = """\
+# Every second turn goes the other way, so that no program has the longest tile of each.
+back = (turn % 2 == 1) & (turn < items // programs)
+item = turn * programs + tl.where(back, programs - 1 - program, program)
 """
 
 TILE_ROWS = """\
@@ -68,7 +101,7 @@ tl.store(out_head_ptr + q_row * out_row_stride + dim, out, mask={stored})
 """
 
 TILE_LSE = """\
-lse_head_ptr = lse_ptr + (batch * tl.num_programs(1) + head) * q_len
+lse_head_ptr = lse_ptr + (batch * {q_heads} + head) * q_len
 tl.store(lse_head_ptr + q_row, lse[:, None], mask=exists)
 """
 
@@ -122,7 +155,30 @@ def tile_rows(aligned: bool) -> Rows:
     """A tile of BLOCK_M positions of one head."""
     about = "Attends from one query tile of one head; strides are in elements, scale is above 0."
     ends = ALIGNED if aligned else EXISTING
-    return Rows(about, TILE_GRID, TILE_STAND, ends, TILE_ROWS, TILE_OUT, TILE_LSE, tokens_mask=", mask=exists, other=0")
+    lse = TILE_LSE.format(q_heads=ALL_HEADS)
+    return Rows(about, TILE_GRID, TILE_STAND, ends, TILE_ROWS, TILE_OUT, lse, tokens_mask=", mask=exists, other=0")
+
+
+def ordered_rows(aligned: bool, from_first: bool, persistent: bool) -> Rows:
+    """Such tiles in the order of `attncc.codegen.triton.order`; if `persistent`, a program takes several."""
+    stand = ORDER_STAND.format(tile=FROM_FIRST if from_first else FROM_LAST)
+    first, after = ("first", "the second") if from_first else ("last", "the one before it")
+    each = replace(
+        tile_rows(aligned),
+        grid=ORDER.format(first=first, after=after) + EACH,
+        stand=EACH_STAND + stand,
+        lse=TILE_LSE.format(q_heads=Q_HEADS),
+        q_heads=Q_HEADS,
+    )
+    if not persistent:
+        return each
+    return replace(
+        each,
+        about="Attends from query tiles, each of one head; strides are in elements, scale is above 0.",
+        grid=ORDER.format(first=first, after=after) + SEVERAL,
+        stand=WALK_STAND + stand,
+        walk=(WALK, WALK_LOOP),
+    )
 
 
 def head_rows(grouped: bool) -> Rows:

@@ -32,7 +32,7 @@ def step_lines(w: Writer, tile: TileText, mask: BoolExpr | None, over: str | Non
     if mask is not None and over is not None:
         w.line("place = at.T")
     if mask is not None:
-        _mask(w, tile, mask)
+        mask_lines(w, tile, mask)
     w.lines(tile.combine.step.format(factor=factor_text(tile.rules)))
     w.line(f"value = {_load(tile, 'value', mask, over)}")
     w.line(f"acc = tl.dot(weight.to(value.dtype), value, {tile.combine.carried}{tile.precision})")
@@ -69,7 +69,7 @@ def _load(tile: TileText, tensor: str, mask: BoolExpr | None, over: str | None) 
     return f"tl.load({tensor}_head_ptr + kv_row * {tensor}_row_stride + dim{masked})"
 
 
-def _mask(w: Writer, tile: TileText, mask: BoolExpr) -> None:
+def mask_lines(w: Writer, tile: TileText, mask: BoolExpr) -> None:
     """Scores outside `mask` become -inf."""
     line = f'score = tl.where({tile.tiles(mask)}, score, float("-inf"))'
     if len(line) <= WIDTH:

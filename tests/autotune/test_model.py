@@ -19,6 +19,7 @@ from attncc.autotune.occupancy import occupancy
 from attncc.autotune.request import Used
 from attncc.autotune.steps import Call, step_cycles
 from attncc.autotune.traffic import traffic
+from attncc.codegen.triton.order import Order
 from attncc.device import NAMED, named
 from attncc.ir.schedule import Operands, Schedule, Shape
 from attncc.ir.tile import Tiling
@@ -28,6 +29,7 @@ BF16 = Operands("bfloat16", 128)
 USED = Used(registers=128, spill_bytes=0, shared_bytes=64 * 1024, tensor_cores=True)
 SMALL = Used(registers=64, spill_bytes=0, shared_bytes=1024, tensor_cores=True)
 SCHEDULE = Schedule((("BLOCK_M", 128), ("BLOCK_N", 64), ("num_warps", 8), ("num_stages", 3)))
+PERSISTENT = Schedule((*SCHEDULE.choices, ("persistent", 1)))
 SHAPE = Shape(1, 128, 8, 4096, 4096, 128)
 
 
@@ -137,6 +139,45 @@ def test_long_programs_that_start_last_prolong_the_call() -> None:
     heavy_first = tuple(range(600, 0, -1))
     first, last = estimate(call(uneven(*heavy_first), few)), estimate(call(uneven(*heavy_first[::-1]), few))
     assert last.imbalance > first.imbalance >= 1
+
+
+def test_tiles_of_all_heads_that_start_with_the_longest_end_together() -> None:
+    """Head by head, the longest tile of the last head starts when the others are nearly done."""
+    shape = Shape(1, 32, 8, 4096, 4096, 128)
+    by_head = call(counted("causal", shape), shape)
+    longest_first = replace(by_head, order=Order(together=32))
+    assert estimate(longest_first).imbalance < 1.03 < 1.1 < estimate(by_head).imbalance
+    starting = longest_first.spread(by_head.counted.full)
+    assert starting.tolist() == sorted(starting.tolist(), reverse=True)
+    assert sorted(starting) == sorted(by_head.spread(by_head.counted.full))
+
+
+def test_the_order_goes_through_the_heads_that_start_side_by_side() -> None:
+    shape = Shape(1, 4, 4, 384, 384, 128)
+    each = np.arange(12).reshape(1, 4, 3)
+    ordered = replace(call(counted("causal", shape), shape), order=Order(together=2))
+    assert ordered.spread(each).tolist() == [2, 5, 1, 4, 0, 3, 8, 11, 7, 10, 6, 9]
+    first = replace(ordered, order=Order(together=2, from_first=True))
+    assert first.spread(each).tolist() == [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]
+
+
+def test_persistent_programs_share_tiles_out_back_and_forth() -> None:
+    few = replace(call(uneven(4, 3, 2, 1)), units=3, schedule=PERSISTENT)
+    assert few.programs(8).tolist() == [0, 1, 2, 2, 1, 0, 0, 1]
+    assert few.programs(5).tolist() == [0, 1, 2, 0, 1]
+    assert few.programs(3).tolist() == [0, 1, 2]
+    assert replace(few, schedule=SCHEDULE).programs(4).tolist() == [0, 1, 2, 3]
+
+
+def test_a_persistent_program_takes_as_long_as_all_its_tiles() -> None:
+    one, alone = replace(SHAPE, q_heads=1, kv_heads=1), replace(USED, shared_bytes=120 * 1024)
+    for steps, each_alone, persistent in (
+        (uneven(400, 300, 200, 100), 1.0, 1.0),
+        (uneven(500, 100, 100, 500), 7 / 6, 10 / 6),
+    ):
+        two = replace(call(steps, one, alone), units=2)
+        assert estimate(two).imbalance == pytest.approx(each_alone, rel=0.02)
+        assert estimate(replace(two, schedule=PERSISTENT)).imbalance == pytest.approx(persistent, rel=0.02)
 
 
 def test_keys_that_do_not_fit_the_cache_are_fetched_again() -> None:

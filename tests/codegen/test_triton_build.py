@@ -14,7 +14,7 @@ from attncc.codegen.triton import build, launch
 from attncc.codegen.triton.functions import FUNCTIONS
 from attncc.codegen.triton.launch import tiles
 from attncc.errors import CompilationFailed, NoGpu, NotCompilable
-from attncc.ir.schedule import Operands, Shape
+from attncc.ir.schedule import Operands, Schedule, Shape
 from tests.codegen.listed_samples import grid, made
 from tests.codegen.triton_samples import HOPPER, kernel, pattern, schedule, source
 
@@ -109,8 +109,9 @@ def test_large_batches_are_launched_in_parts(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("hopper")
-@pytest.mark.parametrize("block_m", [64, 1])
-def test_kernels_over_lists_compile_when_they_are_built(block_m: int) -> None:
+@pytest.mark.parametrize(("block_m", "persistent"), [(64, 0), (64, 1), (1, 0)])
+def test_kernels_over_lists_compile_when_they_are_built(block_m: int, persistent: int) -> None:
     rows = 64 if block_m > 1 else 1
-    _, made_source = made(grid(rows, 64), HALF, schedule(block_m, 64))
+    chosen = Schedule((*schedule(block_m, 64).choices, ("persistent", persistent)))
+    _, made_source = made(grid(rows, 64), HALF, chosen)
     assert build(made_source, HOPPER).source == made_source

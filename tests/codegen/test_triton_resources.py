@@ -12,22 +12,28 @@ from attncc.codegen.kernel import Phase
 from attncc.codegen.triton import space
 from attncc.codegen.triton.knobs import SHARED_KIB
 from attncc.codegen.triton.static import Resources, Unbuildable, resources
+from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands
 from tests.codegen.triton_samples import HOPPER, pattern, schedule, source
 
 #: Several loops: full and partial tiles of sinks, window and diagonal.
 A_SHAPE = pattern("kv <= q and (kv < sink or q - kv < window)", sink=128, window=1024)
 CAUSAL = pattern("kv <= q")
+WINDOW = pattern("kv <= q and q - kv < window", window=1024)
 #: Triton 3.7 is what the schedules were chosen with; other versions may miss by a few registers.
 SPILLS = 0 if triton.__version__.startswith("3.7.") else 128
 TENSOR_CORES = {"sm_80": "mma", "sm_90": "wgmma", "sm_100": "tcgen05", "gfx942": "mfma"}
 
 
-def built_in(arch: str, operands: Operands, phase: Phase = "prefill") -> Resources:
-    """What the built-in schedule of `a_shape` uses."""
+def built_in(
+    arch: str, operands: Operands, phase: Phase = "prefill", but: str | None = None, of: Pattern = A_SHAPE
+) -> Resources:
+    """What the built-in schedule of a pattern uses; with the knob `but` at 1."""
     hardware = device.named(arch)
-    chosen = space(operands, phase, hardware).default()
-    found = resources(compiler.source(A_SHAPE, operands, phase, chosen, "triton"), hardware)
+    knobs = space(operands, phase, hardware)
+    chosen = knobs.default() if but is None else knobs.default().replace(but, 1)
+    assert knobs.refusal(chosen) is None
+    found = resources(compiler.source(of, operands, phase, chosen, "triton"), hardware)
     assert isinstance(found, Resources), found
     return found
 
@@ -39,6 +45,32 @@ def test_built_in_schedules_do_not_spill(arch: str, head_dim: int) -> None:
     assert found.spill_bytes <= SPILLS
     assert found.shared_bytes <= SHARED_KIB[arch] * 1024
     assert TENSOR_CORES[arch] in found.instructions
+
+
+@pytest.mark.parametrize("head_dim", [64, 128])
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
+@pytest.mark.parametrize(
+    "of",
+    [A_SHAPE, pytest.param(CAUSAL, marks=pytest.mark.slow), pytest.param(WINDOW, marks=pytest.mark.slow)],
+    ids=["a-shape", "causal", "window"],
+)
+def test_persistent_kernels_do_not_spill(of: Pattern, arch: str, head_dim: int) -> None:
+    """Around their loops is one more."""
+    found = built_in(arch, Operands("bfloat16", head_dim), but="persistent", of=of)
+    plain = built_in(arch, Operands("bfloat16", head_dim), of=of)
+    assert found.spill_bytes <= SPILLS
+    assert found.shared_bytes == plain.shared_bytes
+    assert found.instructions == plain.instructions
+
+
+@pytest.mark.parametrize("head_dim", [64, 128])
+@pytest.mark.parametrize("of", [CAUSAL, WINDOW, A_SHAPE], ids=["causal", "window", "a-shape"])
+def test_warps_of_blackwell_share_the_work_out_without_spills(of: Pattern, head_dim: int) -> None:
+    """Registers go from the warps that copy to those that weigh, which says that there are such."""
+    found = built_in("sm_100", Operands("bfloat16", head_dim), but="warp_specialize", of=of)
+    assert found.spill_bytes <= SPILLS
+    assert {"tcgen05", "tma"} <= found.instructions.keys()
+    assert "setmaxnreg.inc" in found.assembly
 
 
 @pytest.mark.parametrize(("dtype", "head_dim"), [("float32", 128), ("float16", 80), ("bfloat16", 256)])

@@ -14,6 +14,7 @@ import torch
 
 import attncc
 from attncc import device
+from attncc.codegen.kernel import Phase
 from attncc.codegen.triton.arguments import Wanted
 from attncc.export import cubins
 from attncc.export.kernels import Written
@@ -55,9 +56,10 @@ def test_a_module_serves_other_lengths_than_it_was_traced_with(tmp_path: Path) -
         assert all(map(torch.equal, results, attncc.attention(*tensors, "causal", return_lse=True)))
 
 
-def test_cubins_are_built_from_the_exported_sources(package: Path) -> None:
+@pytest.mark.parametrize("phase", ["prefill", "decode"])
+def test_cubins_are_built_from_the_exported_sources(package: Path, phase: Phase) -> None:
     kernels = package / "ours/kernels"
-    held = [one for one in listing(kernels) if (one.pattern, one.arch, one.phase) == ("a_shape", "sm_90", "decode")]
+    held = [one for one in listing(kernels) if (one.pattern, one.arch, one.phase) == ("a_shape", "sm_90", phase)]
     written = [Written(one, one.source(kernels), None) for one in held]
     found = cubins.files(written, [H100])
     manifest = json.loads(found["sm_90/manifest.json"])
@@ -70,7 +72,11 @@ def test_cubins_are_built_from_the_exported_sources(package: Path) -> None:
     assert row["source_sha256"] == hashlib.sha256((kernels / row["source"]).read_bytes()).hexdigest()
     assert (manifest["arch"], row["entry"], row["spill_bytes"]) == ("sm_90", "a_shape_forward", 0)
     assert row["block"] == [32 * row["num_warps"], 1, 1]
-    assert row["grid"] == ["(kv_len - 1) // 16 - (kv_len - q_len) // 16 + 1", "q_heads", "batch"]
+    block_m = row["schedule"]["BLOCK_M"]
+    tiles = f"(kv_len - 1) // {block_m} - (kv_len - q_len) // {block_m} + 1"
+    assert row["grid"] == (
+        [tiles, "q_heads", "batch"] if phase == "decode" else [f"({tiles}) * q_heads * batch", "1", "1"]
+    )
     names = [one["name"] for one in row["arguments"]]
     assert names == list(Wanted.of(names).arguments())
     assert row["arguments"][0] == {"name": "query_ptr", "type": "*fp32"}

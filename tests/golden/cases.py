@@ -23,7 +23,7 @@ ENDING: Mapping[str, str] = {"cpu": "c", "triton": "py", "gluon": "py", "plans":
 LONG = Shape(1, 8, 2, 4096, 4096, 128)
 BF16 = Operands("bfloat16", 128)
 FLOAT = Operands("float32", 64)
-HOPPER = device.named("sm_90")
+HOPPER, BLACKWELL = device.named("sm_90"), device.named("sm_100")
 AMX = DeviceModel("cpu", "any", "avx512_bf16+amx", 1, present=False)
 AVX512 = DeviceModel("cpu", "any", "avx512_bf16", 1, present=False)
 AVX2 = DeviceModel("cpu", "any", "avx2", 1, present=False)
@@ -31,12 +31,13 @@ AVX2 = DeviceModel("cpu", "any", "avx2", 1, present=False)
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """The built-in schedule of one pattern on one device model."""
+    """The built-in schedule of one pattern on one device model, with the knobs of `but` at 1."""
 
     pattern: str
     operands: Operands
     device: DeviceModel
     lowered: bool = False
+    but: tuple[str, ...] = ()
 
     @property
     def backend(self) -> str:
@@ -45,7 +46,7 @@ class Golden:
     @property
     def path(self) -> Path:
         stem = f"{self.pattern}_{self.device.arch.replace('+', '_')}_{self.operands.dtype}_{self.operands.head_dim}"
-        return FOLDER / self.backend / f"{stem}.{ENDING[self.backend]}"
+        return FOLDER / self.backend / f"{'_'.join((stem, *self.but))}.{ENDING[self.backend]}"
 
     def text(self) -> str:
         """What the emitter writes for this case."""
@@ -53,6 +54,8 @@ class Golden:
         pattern = lower.lower(load.find(self.pattern), {})
         phase = backend.phase(LONG, pattern.grain())
         schedule = backend.space(self.operands, phase, self.device, pattern.grain()).default()
+        for knob in self.but:
+            schedule = schedule.replace(knob, 1)
         plan = run(pattern, backend.tiling(phase, schedule))
         return backend.emit(plan, self.operands, phase, schedule).text
 
@@ -93,6 +96,8 @@ CASES: tuple[Golden | GoldenPlan, ...] = (
     Golden("block_sparse", BF16, HOPPER, lowered=True),
     Golden("documents", BF16, HOPPER, lowered=True),
     Golden("hip", BF16, HOPPER, lowered=True),
+    Golden("causal", BF16, HOPPER, but=("persistent",)),
+    Golden("a_shape", BF16, BLACKWELL, but=("warp_specialize",)),
     Golden("causal", BF16, AMX),
     Golden("causal", BF16, AVX512),
     Golden("a_shape", BF16, AVX512),

@@ -21,7 +21,7 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
     heights = next(knob.choices for knob in whole.knobs if knob.name == "BLOCK_M")
     block_m = max(side for side in heights if isinstance(side, int) and side <= 128)
     chosen = {**DEFAULT, "BLOCK_M": block_m, "num_warps": block_m // 16}
-    return SearchSpace(tuple(_own(knob, chosen[knob.name]) for knob in whole.knobs), whole.refusal)
+    return SearchSpace(tuple(_own(knob, chosen.get(knob.name, knob.default)) for knob in whole.knobs), whole.refusal)
 
 
 def _own(knob: Knob, default: KnobValue) -> Knob:

@@ -7,7 +7,7 @@ mask: kv <= q and (kv < sink or q - kv < window)
 with sink = 128, window = 1024
 source: MInference (arXiv 2407.02490); LM-Infinite (arXiv 2308.16137)
 digest: bf981c6e51fe8456
-schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=gluon
+schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=gluon persistent=0
 
 query and out are described as [batch, q_heads, q_len, HEAD_DIM] in blocks of ROWS rows, key and value as
 [batch, kv_heads, kv_len, HEAD_DIM] in blocks of BLOCK_N; lse is float32 [batch, q_heads, q_len], contiguous, in natural

@@ -9,7 +9,7 @@ mask: kv <= q and (kv_len < dense_below or (q // block, kv // block) in blocks)
 with block = 64, top = 100, dense_below = 0, minference_exact = 0
 source: MInference (arXiv 2407.02490), its block-sparse heads
 digest: f31fa447b88f9513
-schedule: BLOCK_M=64 BLOCK_N=64 num_warps=4 num_stages=3 loads=descriptor lowering=gluon
+schedule: BLOCK_M=64 BLOCK_N=64 num_warps=4 num_stages=3 loads=descriptor lowering=gluon persistent=0
 
 query and out are described as [batch, q_heads, q_len, HEAD_DIM] in blocks of ROWS rows, key and value as
 [batch, kv_heads, kv_len, HEAD_DIM] in blocks of BLOCK_N; lse is float32 [batch, q_heads, q_len], contiguous, in natural

@@ -6,7 +6,7 @@ gluon, prefill, bfloat16, head_dim 128; written by attncc 0.1.0. To write it aga
 mask: kv <= q and doc[q] == doc[kv]
 source: Prepacking (arXiv 2404.09529); LWM (arXiv 2402.08268)
 digest: acac9756a189b1b4
-schedule: BLOCK_M=64 BLOCK_N=64 num_warps=4 num_stages=3 loads=descriptor lowering=gluon
+schedule: BLOCK_M=64 BLOCK_N=64 num_warps=4 num_stages=3 loads=descriptor lowering=gluon persistent=0
 
 query and out are described as [batch, q_heads, q_len, HEAD_DIM] in blocks of ROWS rows, key and value as
 [batch, kv_heads, kv_len, HEAD_DIM] in blocks of BLOCK_N; lse is float32 [batch, q_heads, q_len], contiguous, in natural

@@ -10,7 +10,7 @@ mask: kv <= q and (kv_len < dense_below or kv < sink or q - kv < window or (q //
 with sink = 256, window = 1024, top = 256, block = 8, rows = 64, dense_below = 8192
 source: InfiniteHiP (arXiv 2502.08910), HiP Attention (arXiv 2406.09827)
 digest: b26c465923440dbf
-schedule: BLOCK_M=64 BLOCK_N=64 num_warps=4 num_stages=3 loads=descriptor lowering=gluon
+schedule: BLOCK_M=64 BLOCK_N=64 num_warps=4 num_stages=3 loads=descriptor lowering=gluon persistent=0
 
 query and out are described as [batch, q_heads, q_len, HEAD_DIM] in blocks of ROWS rows, key and value as
 [batch, kv_heads, kv_len, HEAD_DIM] in blocks of BLOCK_N; lse is float32 [batch, q_heads, q_len], contiguous, in natural

@@ -6,12 +6,14 @@ triton, prefill, bfloat16, head_dim 128; written by attncc 0.1.0. To write it ag
 mask: kv <= q and doc[q] == doc[kv]
 source: Prepacking (arXiv 2404.09529); LWM (arXiv 2402.08268)
 digest: acac9756a189b1b4
-schedule: BLOCK_M=64 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=triton
+schedule: BLOCK_M=64 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=triton persistent=0
 
 query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
 with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.
-The grid is (query tiles, q_heads, batch). Query tiles are aligned to absolute positions, which end at kv_len;
-there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them, and program 0 has the last.
+Query tiles are aligned to absolute positions, which end at kv_len; a head has
+tiles = (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them. All heads, batch by batch, are taken
+`together` at a time, which divides batch * q_heads: first the last tile of each, then the one before it, and so on.
+The grid is (tiles * q_heads * batch).
 Of each list, row [batch or 1, list head, row block] has count entries from start on; they ascend. Batch strides are 0
 for one batch.
 Tokens are int32 [batch or 1, heads, kv_len] with a contiguous last dimension.
@@ -83,6 +85,9 @@ def softmax_step(score, factor, row_max, row_sum):
         "q_len",
         "kv_len",
         "group",
+        "q_heads",
+        "tiles",
+        "together",
     ]
 )
 def documents_forward(
@@ -116,13 +121,18 @@ def documents_forward(
     q_len,
     kv_len,
     group,
+    q_heads,
+    tiles,
+    together,
     scale,
 ):
     """Attends from one query tile of one head; strides are in elements, scale is above 0."""
-    head = tl.program_id(1)
-    batch = tl.program_id(2).to(tl.int64)
+    item = tl.program_id(0)
+    batch_head = item // (tiles * together) * together + item % together
+    head = batch_head % q_heads
+    batch = (batch_head // q_heads).to(tl.int64)
     offset = kv_len - q_len
-    tile = (kv_len - 1) // BLOCK_M - tl.program_id(0)
+    tile = (kv_len - 1) // BLOCK_M - item // together % tiles
     q_first = tl.maximum(tile * BLOCK_M, offset)
     q_last = tl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1
     q = tile * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
@@ -139,14 +149,14 @@ def documents_forward(
     lane = tl.arange(0, BLOCK_N)[:, None]
 
     # The tile's row of `touched_doc`.
-    touched_doc_row = head * touched_doc_list_heads // tl.num_programs(1) * touched_doc_list_rows
+    touched_doc_row = head * touched_doc_list_heads // q_heads * touched_doc_list_rows
     touched_doc_row += floor_div(q_first, TOUCHED_DOC_ROWS) - floor_div(offset, TOUCHED_DOC_ROWS)
     touched_doc_row += batch * touched_doc_list_batch_stride
     touched_doc_entries = touched_doc_entries_ptr + tl.load(touched_doc_start_ptr + touched_doc_row)
     touched_doc_count = tl.load(touched_doc_count_ptr + touched_doc_row)
 
     doc_tokens = doc_tokens_ptr + batch * doc_tokens_batch_stride
-    doc_tokens += (head * doc_tokens_heads // tl.num_programs(1)).to(tl.int64) * doc_tokens_head_stride
+    doc_tokens += (head * doc_tokens_heads // q_heads).to(tl.int64) * doc_tokens_head_stride
     doc_q = tl.load(doc_tokens + tl.maximum(q, 0), mask=exists, other=0)
 
     score_scale = scale * LOG2E
@@ -196,5 +206,5 @@ def documents_forward(
     out_head_ptr = out_ptr + batch * out_batch_stride + head.to(tl.int64) * out_head_stride
     tl.store(out_head_ptr + q_row * out_row_stride + dim, out, mask=exists)
     lse = row_max * LN2 + tl.log(total)
-    lse_head_ptr = lse_ptr + (batch * tl.num_programs(1) + head) * q_len
+    lse_head_ptr = lse_ptr + (batch * q_heads + head) * q_len
     tl.store(lse_head_ptr + q_row, lse[:, None], mask=exists)

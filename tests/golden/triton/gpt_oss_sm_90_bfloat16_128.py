@@ -8,12 +8,14 @@ combine: sink_softmax logit=sink
 with window = 128
 source: gpt-oss (arXiv 2508.10925)
 digest: c60420df4026faa9
-schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=triton
+schedule: BLOCK_M=128 BLOCK_N=64 num_warps=8 num_stages=3 loads=descriptor lowering=triton persistent=0
 
 query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
 with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.
-The grid is (query tiles, q_heads, batch). Query tiles are aligned to absolute positions, which end at kv_len;
-there are (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them, and program 0 has the last.
+Query tiles are aligned to absolute positions, which end at kv_len; a head has
+tiles = (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them. All heads, batch by batch, are taken
+`together` at a time, which divides batch * q_heads: first the last tile of each, then the one before it, and so on.
+The grid is (tiles * q_heads * batch).
 """
 
 import triton
@@ -46,6 +48,9 @@ def softmax_step(score, factor, row_max, row_sum):
         "q_len",
         "kv_len",
         "group",
+        "q_heads",
+        "tiles",
+        "together",
     ]
 )
 def gpt_oss_forward(
@@ -70,13 +75,18 @@ def gpt_oss_forward(
     q_len,
     kv_len,
     group,
+    q_heads,
+    tiles,
+    together,
     scale,
 ):
     """Attends from one query tile of one head; strides are in elements, scale is above 0."""
-    head = tl.program_id(1)
-    batch = tl.program_id(2).to(tl.int64)
+    item = tl.program_id(0)
+    batch_head = item // (tiles * together) * together + item % together
+    head = batch_head % q_heads
+    batch = (batch_head // q_heads).to(tl.int64)
     offset = kv_len - q_len
-    tile = (kv_len - 1) // BLOCK_M - tl.program_id(0)
+    tile = (kv_len - 1) // BLOCK_M - item // together % tiles
     q_first = tl.maximum(tile * BLOCK_M, offset)
     q_last = tl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1
     q = tile * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
@@ -138,5 +148,5 @@ def gpt_oss_forward(
     out_head_ptr = out_ptr + batch * out_batch_stride + head.to(tl.int64) * out_head_stride
     tl.store(out_head_ptr + q_row * out_row_stride + dim, out, mask=exists)
     lse = row_max * LN2 + tl.log(total)
-    lse_head_ptr = lse_ptr + (batch * tl.num_programs(1) + head) * q_len
+    lse_head_ptr = lse_ptr + (batch * q_heads + head) * q_len
     tl.store(lse_head_ptr + q_row, lse[:, None], mask=exists)
