@@ -60,7 +60,9 @@ class Attend:
         signature: Signature = (
             query.dtype, key.dtype, value.dtype,
             query.shape, batch, kv_heads, kv_class, head_dim,
-            query.stride(-1), key.stride(-1), value.stride(-1),
+            # True is 1 to a dictionary, and faster to ask for; where head_dim is 1, no stride matters.
+            query.is_contiguous() or query.stride(-1), key.is_contiguous() or key.stride(-1),
+            value.is_contiguous() or value.stride(-1),
             query.get_device(), key.get_device(), value.get_device(),
         )  # fmt: skip
         serve = self._by_signature.get(signature) or self._found(signature, query, key, value)

@@ -8,21 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
-from typing import Final
 
 from attncc.autotune.budget import Spending
+from attncc.autotune.decide import finalists, hasty, settled
 from attncc.autotune.job import Job
 from attncc.autotune.progress import Progress
 from attncc.autotune.race import ControlFailed, Track, race
 from attncc.autotune.records import Records
-from attncc.autotune.rules import CONFIRM, Rules
+from attncc.autotune.rules import AGAIN, CONFIRM, Rules
 from attncc.autotune.sampler import Sampler
 from attncc.errors import AttnccError, DefaultScheduleFailed
 from attncc.ir.schedule import Schedule, SearchSpace
 from attncc.library.entry import Failure, Sample, Stage, Timing, Trial
-
-#: The share of the budget's seconds that is kept for the last race.
-CONFIRM_SHARE: Final = 0.15
 
 
 @dataclass(slots=True)
@@ -55,10 +52,17 @@ class Attempts:
         """The best ratio to the default so far; 1 before anything is faster."""
         return min([1.0, *(trial.ratio for trial in self.known.values())])
 
-    def confirmed(self, finalists: Sequence[Schedule]) -> list[Trial]:
-        """Those of `finalists` that work, after they have raced once more over many rounds."""
-        works = [schedule for schedule in finalists if self.sampler.prepare(schedule) is None]
-        return [Trial(s, self.sampler.source(s), outcome) for s, outcome in self._race(works, "confirm")]
+    def confirmed(self) -> list[Trial]:
+        """The finalists that work, after they have raced once more over many rounds; who was sent home in haste may be
+        one of them."""
+        again = {trial.schedule: trial for trial in self._again(hasty(self.known.values()), AGAIN)}
+        known = [again.get(schedule, trial) for schedule, trial in self.known.items()]
+        return self._again(finalists(known, self.space), CONFIRM)
+
+    def _again(self, schedules: Sequence[Schedule], rules: Rules) -> list[Trial]:
+        """Trials of those that work, by the samples of last races."""
+        works = [schedule for schedule in schedules if self.sampler.prepare(schedule) is None]
+        return [Trial(s, self.sampler.source(s), outcome) for s, outcome in self._race(works, "confirm", rules)]
 
     def _recall(self, schedule: Schedule) -> bool:
         """Whether a trial is at hand: of this session, of an earlier one, or of a schedule with the same source."""
@@ -80,13 +84,13 @@ class Attempts:
 
     def _try(self, batch: Sequence[Schedule]) -> None:
         affordable = self.spending.affordable()
-        if affordable <= 0 or self._enough():
+        if affordable <= 0 or self._spent(self.rules.share):
             return
         ready: list[Schedule] = []
         batch = batch[: int(min(affordable, len(batch)))]
         self.sampler.build(list(dict.fromkeys([*batch, self.space.default()])))
         for schedule in batch:
-            if self._enough():
+            if self._spent(self.rules.share):
                 break
             failure = self.sampler.prepare(schedule)
             if failure is None:
@@ -95,20 +99,20 @@ class Attempts:
                 self._keep_new(schedule, failure)
         if ready:
             best = min((trial.ratio for trial in self.known.values()), default=inf)
-            for schedule, outcome in self._race(ready, "search", best):
+            for schedule, outcome in self._race(ready, "search", self.rules, best):
                 self._keep_new(schedule, outcome)
 
     def _race(
-        self, entrants: Sequence[Schedule], stage: Stage, best: float = inf
+        self, entrants: Sequence[Schedule], stage: Stage, rules: Rules, best: float = inf
     ) -> Iterator[tuple[Schedule, Timing | Failure]]:
         """Goes on with the samples that a race which was broken off has left."""
         sources = {schedule: self.sampler.source(schedule) for schedule in entrants}
         lanes = {schedule: self.records.lane(stage, source) for schedule, source in sources.items()}
         heard = partial(self._heard, stage, sources)
-        enough = self._enough if stage == "search" else self._out_of_time
-        track = Track(self._control(), self.sampler, random.Random(self.seed), enough, heard)
+        over, enough = partial(self._spent, rules.share), partial(settled, space=self.space)
+        track = Track(self._control(), self.sampler, random.Random(self.seed), over, enough, heard)
         try:
-            yield from race(lanes, track, self.rules if stage == "search" else CONFIRM, best)
+            yield from race(lanes, track, rules, best)
         except ControlFailed as stopped:
             raise self._default_failed(stopped.failure) from stopped
 
@@ -138,11 +142,9 @@ class Attempts:
         best = min(self.known.values(), key=lambda known: known.ratio)
         self.progress.trial(trial, best if isinstance(best.outcome, Timing) else None, self.spending)
 
-    def _enough(self) -> bool:
-        return self.spending.seconds >= self.spending.budget.seconds * (1 - CONFIRM_SHARE)
-
-    def _out_of_time(self) -> bool:
-        return self.spending.seconds >= self.spending.budget.seconds
+    def _spent(self, share: float) -> bool:
+        """Whether so much of the time is over."""
+        return self.spending.seconds >= self.spending.budget.seconds * share
 
     def _default_failed(self, failure: Failure) -> DefaultScheduleFailed:
         default = str(self.space.default())

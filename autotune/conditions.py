@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +50,8 @@ class Conditions:
 
 
 def read(index: int = 0) -> Conditions | None:
-    """The conditions of the GPU with this index; None where no NVIDIA driver answers, or not for this GPU."""
+    """The conditions of the GPU that this process sees under this index; None where no NVIDIA driver answers, or not
+    for this GPU."""
     # Absent on machines without NVIDIA's packages.
     try:
         import pynvml
@@ -57,7 +59,9 @@ def read(index: int = 0) -> Conditions | None:
         return None
     try:
         pynvml.nvmlInit()
-        device = pynvml.nvmlDeviceGetHandleByIndex(index)
+        name = _visible(index)
+        by_name = pynvml.nvmlDeviceGetHandleByUUID
+        device = pynvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else by_name(name)
         return Conditions(
             clock_mhz=pynvml.nvmlDeviceGetClockInfo(device, pynvml.NVML_CLOCK_SM),
             memory_mhz=pynvml.nvmlDeviceGetClockInfo(device, pynvml.NVML_CLOCK_MEM),
@@ -69,6 +73,12 @@ def read(index: int = 0) -> Conditions | None:
         )
     except pynvml.NVMLError:
         return None
+
+
+def _visible(index: int) -> str:
+    """What the driver calls the GPU with this index: processes may be shown only some, and number them anew."""
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return shown[index].strip() if any(shown) and index < len(shown) else str(index)
 
 
 def reasons(bits: int) -> tuple[str, ...]:

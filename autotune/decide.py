@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from statistics import median
 from typing import Final
 
-from attncc.autotune.telling import apart
+from attncc.autotune.telling import DOUBT, TIE, apart, chance
 from attncc.ir.schedule import Schedule, SearchSpace
 from attncc.library.entry import Timing, Trial
 
 #: So many of the fastest are timed once more, and so many of those that tie with them and would be preferred.
 FASTEST: Final = 6
-PREFERRED: Final = 6
+PREFERRED: Final = 12
+#: Of one or two samples one may have been disturbed, and so much longer than it should be: so many are looked at again.
+DISTURBED: Final = 1.6
+AGAIN: Final = 40
+
+
+#: After so many rounds a machine on which chance still explains more than a tie will not tell more.
+ENOUGH: Final = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,42 @@ def finalists(trials: Iterable[Trial], space: SearchSpace) -> tuple[Schedule, ..
     ties = sorted(_tied(distinct, distinct[0]), key=lambda trial: _place(trial.schedule, space)) if distinct else []
     last = [*distinct[:FASTEST], *ties[:PREFERRED]]
     return tuple(dict.fromkeys([space.default(), *(trial.schedule for trial in last)]))
+
+
+def hasty(trials: Iterable[Trial]) -> tuple[Schedule, ...]:
+    """Of whom one or two samples are all that is known, and may have been disturbed: the fastest of them."""
+    timed = sorted((trial for trial in trials if isinstance(trial.outcome, Timing)), key=lambda trial: trial.ratio)
+    near = [trial for trial in timed if trial.ratio <= timed[0].ratio * DISTURBED]
+    few = {trial.source: trial for trial in near if isinstance(trial.outcome, Timing) and trial.outcome.samples < 3}
+    return tuple(trial.schedule for trial in few.values())[:AGAIN]
+
+
+def settled(timings: Mapping[Schedule, Timing], space: SearchSpace) -> set[Schedule]:
+    """Who needs no more rounds, because what is kept will not depend on them.
+
+    Open is who would be kept before all that surely tie with the fastest, if it tied as well; rounds are left for them
+    and for who may be the fastest.
+    """
+    best, among = min(timings.values(), key=lambda timing: timing.ratio), len(timings)
+
+    if min(timing.samples for timing in timings.values()) >= ENOUGH and _noisy(timings.values()):
+        return set(timings)
+
+    def ties(timing: Timing) -> bool:
+        return all(timing.ratio <= other.ratio * (TIE - chance(timing, other, among)) for other in timings.values())
+
+    preferred = sorted(timings, key=lambda schedule: _place(schedule, space))
+    before = takewhile(lambda schedule: not ties(timings[schedule]), preferred)
+    still_open = {schedule for schedule in before if not apart(best, timings[schedule], among, DOUBT)}
+    if not still_open:
+        return set(timings)
+    fast = {s for s, timing in timings.items() if timing.ratio <= best.ratio * (1 + chance(best, timing, among))}
+    return set(timings) - still_open - fast
+
+
+def _noisy(timings: Collection[Timing]) -> bool:
+    """Whether chance explains more than would be noticed, of equal schedules as these were timed."""
+    return median(chance(timing, timing, len(timings)) for timing in timings) > TIE - 1
 
 
 def _tied(trials: Sequence[Trial], best: Trial) -> list[Trial]:

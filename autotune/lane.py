@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import Self
 
 from attncc.library.entry import Timing
@@ -30,13 +31,19 @@ class Lane:
         self.control.append(control)
 
     def ratio(self) -> float:
-        """Median over the rounds of time / control: what both lose to a busy machine cancels."""
-        return median(own / other for own, other in zip(self.micros, self.control, strict=True))
+        """The middle over the rounds of time / control: what both lose to a busy machine cancels."""
+        return middle([own / other for own, other in zip(self.micros, self.control, strict=True)])
 
     def timing(self) -> Timing:
-        """`micros` is chosen so that `Timing.ratio` is the median of the ratios, not the ratio of medians."""
+        """`micros` is chosen so that `Timing.ratio` is the middle of the ratios, not the ratio of middles."""
         control, ratio = median(self.control), self.ratio()
         if self.micros == self.control:
             return Timing(control, median(abs(own - control) for own in self.micros), len(self.micros), control)
         spread = median(abs(own / other - ratio) for own, other in zip(self.micros, self.control, strict=True))
         return Timing(ratio * control, spread * control, len(self.micros), control)
+
+
+def middle(values: Sequence[float]) -> float:
+    """The mean of the middle half: as little moved by disturbed rounds as the median is, and less by chance."""
+    ordered, dropped = sorted(values), math.ceil(len(values) / 4)
+    return fmean(ordered[dropped:-dropped]) if len(values) > 2 * dropped else median(ordered)

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final
 
 from attncc.autotune.lane import Lane
 from attncc.autotune.rules import Rules
 from attncc.autotune.sampler import Sampler
-from attncc.autotune.telling import apart
+from attncc.autotune.telling import DOUBT, apart, pooled
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure, Timing
-
-#: A lane leaves a race only when it is apart from the best by so many times what chance explains.
-DOUBT: Final = 2.2
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
     """What a race is run on: the prepared `control`, whose time is taken in every round, and who is told of samples.
 
-    `enough` ends a race after the round in which it says so; `heard` is told each entrant's sample and the control's.
+    `enough` ends a race after the round in which it says so; `settled` says of the timings so far who needs no more
+    rounds; `heard` is told each entrant's sample and the control's.
     """
 
     control: Schedule
     sampler: Sampler
     rng: random.Random
     enough: Callable[[], bool] = field(default=lambda: False)
+    settled: Callable[[Mapping[Schedule, Timing]], Collection[Schedule]] = field(default=lambda timings: ())
     heard: Callable[[Schedule, float, float], None] = field(default=lambda entrant, micros, control: None)
 
 
@@ -43,7 +41,7 @@ def race(
     """
     running = dict(lanes)
     while running:
-        for entrant in _leaving(running, rules, best_ratio):
+        for entrant in _leaving(running, track, rules, best_ratio):
             yield entrant, running.pop(entrant).timing()
         failed = dict(_round(running, track)) if running else {}
         yield from failed.items()
@@ -75,22 +73,31 @@ def _round(lanes: Mapping[Schedule, Lane], track: Track) -> Iterator[tuple[Sched
         track.heard(entrant, sample, reference)
 
 
-def _leaving(lanes: Mapping[Schedule, Lane], rules: Rules, best_ratio: float) -> list[Schedule]:
-    """Lanes that have all their rounds, are beyond their limit or can be told apart from the best."""
-    timings = {entrant: lane.timing() for entrant, lane in lanes.items() if lane.micros}
-    if not timings:
+def _leaving(lanes: Mapping[Schedule, Lane], track: Track, rules: Rules, best_ratio: float) -> list[Schedule]:
+    """Lanes that have all their rounds, are beyond their limit, can be told apart from the best or are settled."""
+    fewest, most = (fold(len(lane.micros) for lane in lanes.values()) for fold in (min, max))
+    telling = fewest > 0 and fewest % rules.telling == 0
+    if not most or not (telling or rules.limits or rules.halving or most >= rules.rounds):
         return []
-    leader = min(timings.values(), key=lambda timing: timing.ratio)
-    best = min(best_ratio, leader.ratio)
+    timings = {entrant: lane.timing() for entrant, lane in lanes.items() if lane.micros}
+    best = min(best_ratio, *(timing.ratio for timing in timings.values()))
     slower = _slower_half(timings) if rules.halving else set()
+    told = _told(pooled(timings), track) if telling else set()
     return [
         entrant
         for entrant, timing in timings.items()
         if timing.samples >= rules.rounds
         or entrant in slower
+        or entrant in told
         or timing.ratio > best * rules.limit(timing.samples)
-        or (timing.samples >= rules.telling and apart(leader, timing, len(lanes), DOUBT))
     ]
+
+
+def _told(timings: Mapping[Schedule, Timing], track: Track) -> set[Schedule]:
+    """Lanes that are apart from the best, or settled."""
+    leader = min(timings.values(), key=lambda timing: timing.ratio)
+    slower = {entrant for entrant, timing in timings.items() if apart(leader, timing, len(timings), DOUBT)}
+    return slower.union(track.settled(timings))
 
 
 def _slower_half(timings: Mapping[Schedule, Timing]) -> set[Schedule]:

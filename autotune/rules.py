@@ -13,14 +13,16 @@ LIMITS: Final = (1.3, 1.2, 1.15, 1.1, 1.05)
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How many rounds a race has, and who leaves it before: those beyond `limits`, and from `telling` rounds on those
-    that can be told apart from the best. With `halving`, the slower half leaves after 1, 2, 4, ... rounds. So many as
-    `together` are built, then raced."""
+    that can be told apart from the best, or are settled; it is asked every so many rounds. With `halving`, the slower
+    half leaves after 1, 2, 4, ... rounds. So many as `together` are built, then raced, as long as not more than `share`
+    of the time is over."""
 
     rounds: int
     limits: tuple[float, ...] = ()
     telling: float = inf
     halving: bool = False
     together: int = 8
+    share: float = 0.85
 
     def limit(self, samples: int) -> float:
         """How many times the best ratio a lane with so many samples may have."""
@@ -28,4 +30,7 @@ class Rules:
 
 
 SEARCH: Final = Rules(rounds=7, limits=LIMITS)
-CONFIRM: Final = Rules(rounds=96, telling=8)
+#: A second look at those of whom little is known.
+AGAIN: Final = Rules(rounds=8, telling=4, share=0.9)
+#: The last race: few of its lanes need all rounds.
+CONFIRM: Final = Rules(rounds=384, telling=8, share=1.0)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from attncc.autotune.attempts import Attempts
-from attncc.autotune.decide import choose, finalists
+from attncc.autotune.decide import choose
+from attncc.autotune.provenance import made_with
 from attncc.autotune.strategies import NOTHING, Prior, Search, Strategy
 from attncc.autotune.watched import Watched
 from attncc.ir.schedule import Schedule
@@ -96,17 +97,21 @@ class Session:
         kept = self.attempts.records.decision()
         if self.attempts.tried == 0 and kept is not None and kept.kind == "measured":
             return kept
-        last = finalists(self.attempts.known.values(), self.attempts.space)
-        return self._keep_decision(self.attempts.confirmed(last))
+        return self._keep_decision(self.attempts.confirmed())
 
     def _keep_decision(self, trials: Sequence[Trial]) -> LibraryEntry:
         made = self.attempts
         choice = choose(trials, made.space)
         entry = made.job.decision(choice.kept, "measured", len(made.known), made.records.session)
         ties = tuple(trial.schedule for trial in choice.ties)
-        entry = replace(entry, ties=ties, made_with=(*entry.made_with, *self._beside(choice.kept.schedule)))
+        entry = replace(entry, ties=ties, made_with=(*self._made_with(), *self._beside(choice.kept.schedule)))
         made.records.decide(entry)
         return entry
+
+    def _made_with(self) -> tuple[tuple[str, str], ...]:
+        """Of the machine that measured, which may be another one than this."""
+        sampler, device = self.attempts.sampler, self.attempts.job.device
+        return sampler.made_with(device) if isinstance(sampler, Watched) else made_with(device)
 
     def _beside(self, schedule: Schedule) -> tuple[tuple[str, str], ...]:
         """Where the schedule was known from before it was tried, if it was, and how the hardware behaved."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
-from attncc.autotune import conditions
+from attncc.autotune import conditions, provenance
 from attncc.autotune.sampler import Sampler
 from attncc.device import DeviceModel
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure
+
+#: Says at each call what has slowed hardware down since the call before, or does now; nothing is the rule.
+Trouble: TypeAlias = Callable[[], tuple[str, ...]]
 
 #: So long is waited before a sample is taken again, and so often: hardware that does not recover is measured as it is,
 #: and the decision says so.
@@ -23,12 +26,14 @@ MOST_PAUSES: Final = 20
 class Watched:
     """A Sampler that asks `trouble` after each sample what slows the hardware down (nothing: the sample counts).
 
-    `dropped` counts the samples that were taken again; `kept_slowed` those that counted all the same.
+    `made_with` tells of the machine that samples; `dropped` counts the samples that were taken again; `kept_slowed`
+    those that counted all the same.
     """
 
     sampler: Sampler
-    trouble: Callable[[], tuple[str, ...]]
+    trouble: Trouble
     pause: Callable[[float], None] = field(default=time.sleep)
+    made_with: Callable[[DeviceModel], tuple[tuple[str, str], ...]] = field(default=provenance.made_with)
     dropped: int = 0
     kept_slowed: int = 0
 
@@ -64,10 +69,15 @@ class Watched:
 
 def watched(sampler: Sampler, device: DeviceModel) -> Watched:
     """A sampler of this machine's `device`, watched as its driver or its kernel allows."""
+    return Watched(sampler, trouble_of(device))
+
+
+def trouble_of(device: DeviceModel) -> Trouble:
+    """What slows this machine's `device` down, as its driver or its kernel tells."""
     match device.kind:
         case "cuda":
-            return Watched(sampler, conditions.throttled)
+            return conditions.throttled
         case "cpu":
-            return Watched(sampler, conditions.Cores())
+            return conditions.Cores()
         case _:
-            return Watched(sampler, lambda: ())
+            return tuple

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from attncc.autotune.isolate import Isolated
 from attncc.autotune.job import Job
 from attncc.autotune.sampler import IsolatedSampler, Sampler
+from attncc.autotune.watched import watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Local:
     @contextmanager
     def sampler(self, job: Job) -> Iterator[Sampler]:
         with Isolated(job) as isolated:
-            yield IsolatedSampler(isolated)
+            yield watched(IsolatedSampler(isolated), job.device)
 
     def close(self) -> None:
         """Nothing outlives a job here."""

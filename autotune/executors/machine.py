@@ -13,9 +13,11 @@ from typing import Protocol, TypeAlias
 from attncc import settings
 from attncc.autotune.isolate import Isolated
 from attncc.autotune.job import Job
-from attncc.autotune.request import Answer, Request
+from attncc.autotune.provenance import made_with
+from attncc.autotune.request import Answer, Request, Sample
+from attncc.autotune.watched import Trouble, trouble_of
 from attncc.codegen.kernel import KernelSource
-from attncc.device import host
+from attncc.device import DeviceModel, host
 
 #: Names and contents of what a compiler made, to be put into the cache of the machine that measures.
 Built: TypeAlias = Mapping[str, bytes]
@@ -30,6 +32,7 @@ class Asked(Protocol):
 
 
 Opens: TypeAlias = Callable[[Job], AbstractContextManager[Asked]]
+Watch: TypeAlias = Callable[[DeviceModel], Trouble]
 
 
 def isolated(job: Job) -> AbstractContextManager[Asked]:
@@ -39,9 +42,11 @@ def isolated(job: Job) -> AbstractContextManager[Asked]:
 
 @dataclass(slots=True)
 class Machine:
-    """One device of a machine. `opens` is what measures."""
+    """One device of a machine. `opens` is what measures, `watch` what tells of trouble meanwhile."""
 
     opens: Opens = isolated
+    watch: Watch = trouble_of
+    _trouble: Trouble = tuple
     _job: Job | None = None
     _asked: Asked | None = None
     _open: list[AbstractContextManager[Asked]] = field(default_factory=list)
@@ -55,6 +60,7 @@ class Machine:
         self.leave()
         opened = self.opens(job)
         self._job, self._asked, self._open = job, opened.__enter__(), [opened]
+        self._trouble = self.watch(job.device)
 
     def leave(self) -> None:
         """Ends with the job."""
@@ -62,11 +68,16 @@ class Machine:
             self._open.pop().__exit__(None, None, None)
         self._job = self._asked = None
 
-    def ask(self, request: Request, seconds: float, built: Built) -> tuple[Answer, int]:
-        """The answer, and the generation of the process that gave it."""
+    def ask(self, request: Request, seconds: float, built: Built) -> tuple[Answer, int, tuple[str, ...]]:
+        """The answer, the generation of the process that gave it, and of a sample what slowed the device down."""
         assert self._asked is not None, "a machine is asked about a job that it has taken"
         keep(built)
-        return self._asked.ask(request, seconds), self._asked.generation
+        answer = self._asked.ask(request, seconds)
+        return answer, self._asked.generation, self._trouble() if isinstance(request, Sample) else ()
+
+    def made_with(self, device: DeviceModel) -> tuple[tuple[str, str], ...]:
+        """Versions here, how busy the machine is, and the conditions of its GPU."""
+        return made_with(device)
 
 
 def _hardware(job: Job) -> str:

@@ -15,12 +15,13 @@ from typing import Final, TypeAlias, cast
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from attncc.autotune.executors.machine import Built, Machine, Opens, compiled, isolated
+from attncc.autotune.executors.machine import Built, Machine, Opens, Watch, compiled, isolated
 from attncc.autotune.job import Job
 from attncc.autotune.request import Answer, Prepare, Request
 from attncc.autotune.sampler import IsolatedSampler, Sampler
+from attncc.autotune.watched import Watched, trouble_of
 from attncc.codegen.kernel import KernelSource
-from attncc.device import DeviceKind
+from attncc.device import DeviceKind, DeviceModel
 from attncc.errors import AttnccError, WorkerLost
 from attncc.library.entry import Failure
 
@@ -39,6 +40,7 @@ class Remote:
     job: Job
     handle: Handle
     generation: int = 0
+    troubled: tuple[str, ...] = ()
     _tasks: dict[KernelSource, ray.ObjectRef] = field(default_factory=dict)
 
     def build(self, sources: Sequence[KernelSource]) -> list[Failure | None]:
@@ -56,8 +58,16 @@ class Remote:
                 return found
             built = found
         told = _told(self.handle.ask.remote(request, seconds, built), seconds + TRAVEL_SECONDS)
-        answer, self.generation = cast(tuple[Answer, int], told)
+        answer, self.generation, self.troubled = cast(tuple[Answer, int, tuple[str, ...]], told)
         return answer
+
+    def trouble(self) -> tuple[str, ...]:
+        """What slowed the machine down while it took its last sample."""
+        return self.troubled
+
+    def made_with(self, device: DeviceModel) -> tuple[tuple[str, str], ...]:
+        """The machine that measures, in its own words."""
+        return cast(tuple[tuple[str, str], ...], _told(self.handle.made_with.remote(device), TRAVEL_SECONDS))
 
     def rest(self) -> None:
         """The cluster keeps its actor until the job is done."""
@@ -81,6 +91,7 @@ class OnRay:
 
     kind: DeviceKind
     opens: Opens = isolated
+    watch: Watch = trouble_of
     _free: list[Handle] = field(default_factory=list)
     _all: tuple[Handle, ...] = ()
     _alive: int = 0
@@ -104,7 +115,8 @@ class OnRay:
         try:
             self._begin(job, handle)
             try:
-                yield IsolatedSampler(Remote(job, handle))
+                remote = Remote(job, handle)
+                yield Watched(IsolatedSampler(remote), remote.trouble, made_with=remote.made_with)
             except WorkerLost:
                 raise
             except AttnccError:
@@ -136,7 +148,7 @@ class OnRay:
         count, each = (min(1, int(resources.get("CPU", 0))), 0) if self.kind == "cpu" else (gpus, 1)
         here = NodeAffinitySchedulingStrategy(str(node["NodeID"]), soft=False)
         actor = ray.remote(Machine).options(num_cpus=0, num_gpus=each, scheduling_strategy=here, max_restarts=0)
-        return [actor.remote(self.opens) for _ in range(count)]
+        return [actor.remote(self.opens, self.watch) for _ in range(count)]
 
     def _taken(self) -> Handle:
         with self._changed:

@@ -68,9 +68,9 @@ def patterns(schedule: Schedule) -> Sequence[str]:
 
 
 def product(operands: Operands, device: DeviceModel) -> Iterator[Schedule]:
-    """Every choice of the knobs, refused or not."""
+    """Every choice of the knobs, refused or not; models know Triton's own kernels only."""
     knobs = triton.space(operands, "prefill", device).knobs
-    for values in itertools.product(*(knob.choices for knob in knobs)):
+    for values in itertools.product(*([c for c in knob.choices if c not in knob.unforeseen] for knob in knobs)):
         yield Schedule(tuple(zip((knob.name for knob in knobs), values, strict=True)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final, Self
 
 from attncc.autotune.job import Job
 from attncc.autotune.request import Answer, Prepare, Request, Sample
+from attncc.autotune.watched import Trouble
 from attncc.codegen.kernel import KernelSource, Phase
 from attncc.device import DeviceModel
 from attncc.ir.schedule import Operands, Schedule, SearchSpace, Shape
@@ -70,6 +72,17 @@ class Replayed:
                 return LANDSCAPE.micros(schedule)
             case _:
                 raise AssertionError(f"{request} is for hardware that is absent")
+
+
+@dataclass(frozen=True)
+class Slowed:
+    """Watches a device that slows down for one sample in `every`; travels to other machines."""
+
+    every: int
+
+    def __call__(self, device: DeviceModel) -> Trouble:
+        number = itertools.count(1)
+        return lambda: () if next(number) % self.every else ("hardware thermal slowdown",)
 
 
 @dataclass(frozen=True)

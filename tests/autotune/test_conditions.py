@@ -26,6 +26,7 @@ def driver() -> SimpleNamespace:
         NVML_TEMPERATURE_GPU=0,
         nvmlInit=lambda: None,
         nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetHandleByUUID=lambda name: name,
         nvmlDeviceGetClockInfo=lambda device, which: {1: 1755, 2: 2619}[which],
         nvmlDeviceGetPowerUsage=lambda device: 650_000,
         nvmlDeviceGetEnforcedPowerLimit=lambda device: 700_000,
@@ -47,6 +48,17 @@ def test_what_the_driver_says_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         "processes on it": "2",
     }
     assert ("throttled", "power cap, software thermal slowdown") in provenance.made_with(GPU)
+
+
+def test_the_gpu_is_the_one_that_the_process_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | int] = []
+    told = driver()
+    told.nvmlDeviceGetHandleByIndex = told.nvmlDeviceGetHandleByUUID = asked.append
+    monkeypatch.setitem(sys.modules, "pynvml", told)
+    for shown in ("3,1", "GPU-5f2e", ""):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+        assert conditions.read() is not None
+    assert asked == [3, "GPU-5f2e", 0]
 
 
 def test_without_a_driver_it_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:

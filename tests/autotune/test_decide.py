@@ -6,10 +6,11 @@ import itertools
 import random
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from attncc.autotune.decide import Choice, choose, decide, finalists
+from attncc.autotune.decide import Choice, choose, decide, finalists, settled
 from attncc.autotune.lane import Lane
 from attncc.autotune.race import Track, race
 from attncc.autotune.rules import CONFIRM
@@ -80,7 +81,7 @@ def test_what_is_a_tenth_faster_is_found_and_nothing_else(noise: float) -> None:
 
 
 def decided(machine: Machine, entrants: list[Schedule]) -> Choice:
-    track = Track(COPIES.default(), machine, machine.rng)
+    track = Track(COPIES.default(), machine, machine.rng, settled=partial(settled, space=COPIES))
     outcomes = race({entrant: Lane() for entrant in entrants}, track, CONFIRM)
     return choose([Trial(entrant, str(entrant), outcome) for entrant, outcome in outcomes], COPIES)
 

@@ -25,7 +25,7 @@ from attncc.library.entry import Trial
 from attncc.library.store import KernelLibrary
 from attncc.spec import load, lower
 from tests.autotune import replayed
-from tests.autotune.replayed import JOB, Opens
+from tests.autotune.replayed import JOB, Opens, Slowed
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'attncc[ray]'")
 from ray.cluster_utils import Cluster  # noqa: E402 - absent without ray
@@ -108,6 +108,22 @@ def test_a_cluster_decides_as_one_machine_and_survives_the_loss_of_a_node(cluste
     assert not (later & finished) - last
     assert executor.places == 1
     executor.close()
+
+
+@pytest.mark.slow
+def test_samples_of_a_slowed_machine_are_taken_again(cluster: Cluster, tmp_path: Path) -> None:
+    from attncc.autotune.executors.ray import OnRay
+
+    alone = Fleet(Here(Opens(tmp_path / "alone", 0.0)), tmp_path / "alone.library").tune(JOBS[:1])
+    executor = OnRay("cpu", Opens(tmp_path / "log", 0.0), Slowed(40))
+    results = Fleet(executor, tmp_path / "library").tune(JOBS[:1])
+    executor.close()
+    assert decided([*results]) == decided([*alone])
+    (result,) = results
+    assert isinstance(result, TuneResult)
+    told = dict(result.entry.made_with)
+    samples = len((tmp_path / "log").read_text().splitlines())
+    assert int(told["dropped samples"]) == samples // 40
 
 
 def name(job: Job, schedule: Schedule) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from statistics import mean, median, quantiles
 from typing import Final
 
-from attncc.autotune.decide import choose, finalists
+from attncc.autotune.decide import choose, finalists, hasty, settled
 from attncc.autotune.effort import EFFORTS
 from attncc.autotune.lane import Lane
 from attncc.autotune.race import Track, race
-from attncc.autotune.rules import CONFIRM
+from attncc.autotune.rules import AGAIN, CONFIRM
 from attncc.autotune.strategies import Prior, rules
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure, Trial
@@ -139,6 +140,9 @@ def test_the_same_record_always_gives_the_same_decision() -> None:
 
 
 def confirmed(landscape: Landscape, sampler: Recorded, trials: list[Trial]) -> Schedule:
-    lanes = {schedule: Lane() for schedule in finalists(trials, landscape.space)}
-    outcomes = race(lanes, Track(landscape.space.default(), sampler, sampler.rng), CONFIRM)
+    track = Track(landscape.space.default(), sampler, sampler.rng, settled=partial(settled, space=landscape.space))
+    lanes = {schedule: Lane() for schedule in hasty(trials)}
+    again = {s: Trial(s, str(s), outcome) for s, outcome in race(lanes, track, AGAIN)}
+    last = finalists([again.get(trial.schedule, trial) for trial in trials], landscape.space)
+    outcomes = race({schedule: lanes.get(schedule, Lane()) for schedule in last}, track, CONFIRM)
     return choose([Trial(s, str(s), outcome) for s, outcome in outcomes], landscape.space).kept.schedule

@@ -11,13 +11,17 @@ import pytest
 
 from attncc.autotune import conditions
 from attncc.autotune.budget import Budget, Spending
+from attncc.autotune.executors.machine import Machine
 from attncc.autotune.progress import Silent
+from attncc.autotune.request import Prepare, Sample
 from attncc.autotune.strategies import NOTHING, named
 from attncc.autotune.tuner import opened
 from attncc.autotune.watched import MOST_PAUSES, Watched
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure
 from attncc.library.store import KernelLibrary
+from tests.autotune import replayed
+from tests.autotune.replayed import Opens, Slowed
 from tests.autotune.samples import JOB, Replay, schedule, toy_times
 
 
@@ -78,6 +82,17 @@ def test_a_decision_says_that_samples_were_dropped_and_is_the_same(library: Kern
     assert entry.schedule == schedule(64)
     assert (entry.micros, entry.default_micros) == (2000.0, 6000.0)
     assert ("dropped samples", str(len(hot.paused))) in entry.made_with
+
+
+def test_a_machine_of_a_cluster_tells_of_trouble_with_each_sample(tmp_path: Path) -> None:
+    machine = Machine(Opens(tmp_path / "log", 0.0), Slowed(3))
+    job, default = replayed.JOB, replayed.LANDSCAPE.space.default()
+    machine.take(job)
+    prepared = machine.ask(Prepare(job.source(default)), 1.0, {})
+    told = [machine.ask(Sample(default), 1.0, {})[2] for _ in range(4)]
+    assert prepared == (None, 0, ())
+    assert told == [(), (), ("hardware thermal slowdown",), ()]
+    assert ("device", job.device.name) in machine.made_with(job.device)
 
 
 def test_the_power_cap_lasts_and_other_reasons_pass(monkeypatch: pytest.MonkeyPatch) -> None:
