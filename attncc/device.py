@@ -81,7 +81,7 @@ ALIKE = 0.1
 
 @cache
 def host() -> DeviceModel:
-    """The CPU this process runs on, named with its instruction set, because machines of one marketing name differ in it.
+    """The CPU this process runs on, named with its instruction set: machines of one marketing name differ in it.
     $ATTNCC_CPU_ARCH names a poorer instruction set to generate for; raises UnknownCpuArch, or UnsupportedCpuArch if
     this CPU lacks it."""
     found = processor()

@@ -60,7 +60,8 @@ def test_a_listing_of_another_kind_still_gives_a_cpu() -> None:
 @pytest.mark.parametrize("arch", device.CPU_ARCHES)
 def test_the_richest_instruction_set_is_chosen(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, *device.CPU_ARCHES[arch])
-    assert device.host() == device.DeviceModel("cpu", f"intel-xeon-gold-6448y-{device.slug(arch)}", arch, 8, present=True)
+    name = f"intel-xeon-gold-6448y-{device.slug(arch)}"
+    assert device.host() == device.DeviceModel("cpu", name, arch, 8, present=True)
 
 
 def test_a_poorer_instruction_set_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
