@@ -93,6 +93,22 @@ def table(found: Record, missing: str = MISSING) -> Table:
     return Table(("goal", "wanted", "measured", "on", "reached"), [_row(goal, missing) for goal in goals(found)])
 
 
+def against_dense(found: Record) -> Table:
+    """How many times longer dense attention takes than choosing and attending, by attncc and by PyTorch's backends."""
+    headers = ("workload", "choosing and attending ms", "own dense", *DENSE_PEERS[1:])
+    rows = [
+        (one.workload.name, f"{whole / 1000:.3g}", *(_over_whole(one, peer, whole) for peer in DENSE_PEERS))
+        for one in found.choices
+        if (whole := _whole(one))
+    ]
+    return Table(headers, rows)
+
+
+def _over_whole(choice: Choice, peer: str, whole: float) -> str:
+    time = micros(choice, peer)
+    return f"{time / whole:.2f} x" if time else NOTHING
+
+
 def measured(folder: Path) -> tuple[Record, ...]:
     """The records of GPUs in a folder of reports. Raises BenchFileUnreadable."""
     kept = (records.load(path) for path in sorted(folder.glob(f"*/{DATA}")) if path.parent.name != "static")

@@ -154,6 +154,9 @@ def _chosen(found: Record) -> Iterator[Block]:
     yield Paragraph(choices.LEGEND)
     if found.choices:
         yield choices.choices(found)
+        if goals.of_gpu(found):
+            yield Paragraph("How many times longer dense attention takes:")
+            yield goals.against_dense(found)
         yield Paragraph("Beside FlexAttention with the same blocks:")
         yield choices.against_flex(found)
     if found.footprints:

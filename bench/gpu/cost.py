@@ -32,6 +32,8 @@ SPARSE: Final = frozenset((OURS, ATTENTION, FLEX))
 SHARED: Final = frozenset((DENSE, CUDNN, FLASH))
 #: Seconds that a peer takes once: to generate and compile, or to search a handful of compiled kernels.
 PREPARED: Final[Mapping[str, float]] = {FLEX: 40.0, OURS: 5.0, OWN_DENSE: 5.0, DENSE: 5.0, ATTENTION: 10.0}
+#: Seconds for each block of a BlockMask, which the host lists.
+LISTED: Final = 7e-7
 #: FlexAttention times so many kernels, each so often, on a BlockMask of its own that has all blocks, twice.
 SEARCHED, TIMED, MADE_UP = 7, 4, 2
 #: A call that takes longer is not made, and a search that takes longer is left out.
@@ -132,6 +134,8 @@ def _estimate(case: Case, part: str, on: Card) -> Estimate:
         seconds *= density(case)
     if part == FLEX and fixed(case) and searches(case.shape, on):
         prepare += _search(case.shape, on)
+    if part == FLEX:
+        prepare += LISTED * _blocks(case)
     size = sum(tensors(case.shape).values()) + _extra(case, part)
     return Estimate(case, part, prepare, seconds, size, _reason(seconds, size, on))
 
@@ -149,11 +153,14 @@ def _extra(case: Case, part: str) -> int:
     if part == CUDNN and shape.group > 1:
         # Where it refuses grouped queries, it gets a copy of the keys for each query head.
         return tensors(shape)["key and value"] * shape.group
-    if part != FLEX:
-        return 0
-    edge, heads = (flex.BLOCK, 1) if fixed(case) else (flex_lists.BLOCK, shape.q_heads)
     # Two tables of 32-bit numbers stay; while they are sorted, one of 64-bit numbers is beside them.
-    return 16 * heads * -(-shape.q_len // edge) * -(-shape.kv_len // edge)
+    return 16 * _blocks(case) if part == FLEX else 0
+
+
+def _blocks(case: Case) -> int:
+    """Blocks of a BlockMask of the case: one mask for all heads, or one for each where keys are chosen."""
+    edge, heads = (flex.BLOCK, 1) if fixed(case) else (flex_lists.BLOCK, case.shape.q_heads)
+    return heads * -(-case.shape.q_len // edge) * -(-case.shape.kv_len // edge)
 
 
 def _reason(seconds: float, size: int, on: Card) -> str | None:

@@ -86,7 +86,9 @@ def _one(book: Book, paths: Sequence[str], end: float, patience: float) -> int:
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "tests.gpu.pieces"]
     command += ["-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
     env = {**os.environ, KEPT: str(book.path), END: str(end), "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([*command, *(paths or [str(ROOT / "tests")])], cwd=ROOT, env=env, start_new_session=True)
+    process = subprocess.Popen(
+        [*command, *(paths or [str(ROOT / "tests" / "gpu")])], cwd=ROOT, env=env, start_new_session=True
+    )
     try:
         test, since = book.running(), time.monotonic()
         while process.poll() is None:

@@ -8,9 +8,10 @@ import pytest
 
 from attncc.ir.schedule import Shape
 from attncc.report import static
+from attncc.report.choices import ATTENTION, DENSE, SELECTION
 from attncc.report.goals import CUDNN, FLEX, OWN_DENSE
 from attncc.report.page import write
-from attncc.report.record import Record, Timing, Workload
+from attncc.report.record import Choice, Record, Timing, Workload
 from attncc.report.speed import OURS
 from tests.cli.run import attncc
 
@@ -22,7 +23,15 @@ TIMINGS = (
     *(Timing("a window", peer, 1, "gpu", peer in (OURS, FLEX), micros, 0.01, 7) for peer, micros in TIMES.items()),
     *(Timing("lost", peer, 1, "gpu", False, reason="the GPU was lost") for peer in (OURS, CUDNN, FLEX)),
 )
-RECORD = Record("some-gpu", (("GPU", "Some GPU"),), workloads=(WORK, LOST), timings=TIMINGS)
+PARTS = {DENSE: 900.0, CUDNN: 600.0, SELECTION: 10.0, ATTENTION: 40.0}
+CHOICE = Choice(
+    Workload("hip", "hip", (), SHAPE, "bfloat16", 32 * 16777216, None), 2000, 1000,
+    tuple(Timing("hip", part, 1, "gpu", True, micros, 0.01, 7) for part, micros in PARTS.items()),
+)  # fmt: skip
+UNMADE = Choice(Workload("not made", "hip", (), SHAPE, "bfloat16", 0, None), 0, 0, ())
+RECORD = Record(
+    "some-gpu", (("GPU", "Some GPU"),), workloads=(WORK, LOST), timings=TIMINGS, choices=(CHOICE, UNMADE)
+)  # fmt: skip
 
 
 def test_a_page_of_a_gpu_judges_its_goals(tmp_path: Path) -> None:
@@ -34,6 +43,8 @@ def test_a_page_of_a_gpu_judges_its_goals(tmp_path: Path) -> None:
     assert "The GPU's own time" in text
     assert "the GPU was lost" in text
     assert "10.00 x" in text, "speed-up over cuDNN"
+    assert "18.00 x" in text, "own dense over choosing and attending"
+    assert "12.00 x" in text, "cuDNN over choosing and attending"
 
 
 def test_the_page_of_absent_gpus_says_what_was_not_measured(tmp_path: Path) -> None:
