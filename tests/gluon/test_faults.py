@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,8 +11,10 @@ import pytest
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton.gluon.turns import Fault
 from attncc.ir.schedule import Shape
+from tests.codegen.listed_samples import Draw, agreement
 from tests.codegen.triton_samples import pattern
 from tests.gluon.samples import errors, schedule, source
+from tests.gluon.test_lists import Simulated, made, near_and
 
 CAUSAL = pattern("kv <= q")
 SHAPE = Shape(1, 1, 1, 400, 400, 64)
@@ -51,12 +54,55 @@ FAULTS = (
 )
 
 
+#: Of kernels that gather pieces from a list between whole tiles.
+GATHERED = (
+    Planted("a piece too few", "range(BLOCK_N // PIECE)", "range(BLOCK_N // PIECE - 1)"),
+    Planted("pieces on top of each other", "slice(part * PIECE", "slice(part // 2 * 2 * PIECE"),
+    Planted("places that do not count", " & (place < stop)", ""),
+    Planted("values of keys that were copied otherwise", "before, t, full,", "before, t, 0,"),
+    Planted("last values before a change are forgotten", "if full > 0:", "if full > steps:"),
+)
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.what for fault in FAULTS])
 def test_a_planted_fault_is_noticed(fault: Planted) -> None:
-    made = source(CAUSAL, schedule(128, 64, 2))
-    assert fault.right in made.text
-    broken = replace(made, text=made.text.replace(fault.right, fault.wrong))
+    right = source(CAUSAL, schedule(128, 64, 2))
+    assert fault.right in right.text
+    broken = replace(right, text=right.text.replace(fault.right, fault.wrong))
     assert all(_noticed(broken, seed) for seed in range(SEEDS))
+
+
+@pytest.mark.parametrize("fault", GATHERED, ids=[fault.what for fault in GATHERED])
+def test_a_planted_fault_of_a_list_is_noticed(fault: Planted) -> None:
+    draw = Draw(near_and(8), Shape(1, 1, 1, 400, 400, 64), "bfloat16", density=0.4)
+    plan, right = made(draw.pattern, (64, 64, 2))
+    broken = replace(right, text=_planted(right.text, fault))
+    try:
+        found = agreement(Simulated(broken), plan, draw)
+    except (Fault, AttributeError, TypeError, RuntimeError):
+        return
+    assert not found.holds
+
+
+def _planted(text: str, fault: Planted) -> str:
+    """The text with the fault, wherever the right words are broken into lines."""
+    words = re.escape(fault.right).replace("\\ ", "\\s+")
+    planted, many = re.subn(words, lambda _: fault.wrong, text)
+    assert many, fault.right
+    return planted
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    """What is noticed, and when, does not depend on how threads are scheduled."""
+    right = source(CAUSAL, schedule(128, 64, 2))
+    broken = replace(right, text=right.text.replace(FREE.format("key"), "pass"))
+    said = []
+    for _ in range(3):
+        with pytest.raises(Fault) as raised:
+            errors(CAUSAL, broken, SHAPE, 1)
+        lines = [entry.lineno for entry in raised.traceback if "simulated" in str(entry.path)]
+        said.append((str(raised.value), lines))
+    assert said[0] == said[1] == said[2]
 
 
 def _noticed(broken: KernelSource, seed: int) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 from attncc import passes
 from attncc.codegen.kernel import KernelSource
 from attncc.codegen.triton import gluon
+from attncc.codegen.triton.gluon.emit import FAR
 from attncc.codegen.triton.gluon.machine import Description
 from attncc.codegen.triton.gluon.segments import unfit
 from attncc.codegen.triton.gluon.simulator import simulate
@@ -162,23 +163,42 @@ def test_strips(of: Pattern) -> None:
     assert lse < 1e-4
 
 
-def test_as_many_steps_as_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block that is wholly behind the rows is one step, and so is the one that they lie in; none is copied twice."""
-    draw = Draw(GRID, Shape(1, 1, 1, 448, 448, 64), "bfloat16", density=0.4)
-    plan, kernel = made(draw.pattern, (64, 64, 2))
-    copied: list[int] = []
+@pytest.fixture
+def copied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Description, int]]:
+    """What is copied from or to which row of which tensor, filled in by a simulation."""
+    found: list[tuple[Description, int]] = []
     parts = Description.parts
 
     def counted(self: Description, at: Sequence[int]) -> tuple[Tensor, slice]:
-        copied.append(int(at[2]))
+        found.append((self, int(at[2])))
         return parts(self, at)
 
     monkeypatch.setattr(Description, "parts", counted)
+    return found
+
+
+def test_as_many_steps_as_blocks(copied: list[tuple[Description, int]]) -> None:
+    """A block that is wholly behind the rows is one step, and so is the one that they lie in; none is copied twice."""
+    draw = Draw(GRID, Shape(1, 1, 1, 448, 448, 64), "bfloat16", density=0.4)
+    plan, kernel = made(draw.pattern, (64, 64, 2))
     inputs = draw.inputs
     simulate(kernel, inputs.query, inputs.key, inputs.value, inputs.scale, draw.given(plan.lists))
     chosen = draw.chosen("blocks")[0, 0].tril()
     # A tile without blocks takes one step, for nothing; query and result are copied too.
     assert len(copied) == sum(2 * max(int(row.sum()), 1) + 2 for row in chosen)
+
+
+def test_pieces_are_those_of_the_list(copied: list[tuple[Description, int]]) -> None:
+    """Each is copied once for keys and once for values; what a step has room for besides is filled with zeros."""
+    draw = Draw(grid(64, 8), Shape(1, 1, 1, 256, 256, 64), "bfloat16", density=0.4)
+    plan, kernel = made(draw.pattern, (64, 64, 2))
+    inputs = draw.inputs
+    simulate(kernel, inputs.query, inputs.key, inputs.value, inputs.scale, draw.given(plan.lists))
+    pieces = [row for described, row in copied if described.block[2] == 8]
+    behind = torch.arange(32) < 8 * torch.arange(1, 5)[:, None]
+    units = (draw.chosen("blocks")[0, 0] & behind).nonzero()[:, 1] * 8
+    assert sorted(row for row in pieces if row < FAR) == sorted([*units.tolist(), *units.tolist()])
+    assert len(pieces) % (2 * 64 // 8) == 0
 
 
 @pytest.mark.parametrize(

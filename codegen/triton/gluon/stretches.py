@@ -64,7 +64,8 @@ class Stretches:
 
     def ends(self) -> str:
         """The function of both ends of every stretch."""
-        order = self.visited()
+        # Two stretches may read alike.
+        number = {id(one): at for at, one in enumerate(self.visited())}
         w = Writer()
         w.line("@gluon.jit")
         signature(w, "ends", ", ".join([TILE, *(f"{name}_entries, {name}_count" for name in self.lists)]))
@@ -73,8 +74,8 @@ class Stretches:
             for one in self.steps.segments:
                 w.lines("\n".join((*([one.remark] if one.remark else []), *one.lines)))
                 if one.stop:
-                    w.line(f"first_{order.index(one)} = {one.first}")
-                    w.line(f"stop_{order.index(one)} = {one.stop}")
+                    w.line(f"first_{number[id(one)]} = {one.first}")
+                    w.line(f"stop_{number[id(one)]} = {one.stop}")
             listed(w, "return ", self.names())
         return tight(w.source())
 
