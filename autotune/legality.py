@@ -37,7 +37,8 @@ USUAL_LOOPS: Final = 2
 @dataclass(frozen=True, slots=True)
 class Registers:
     """Registers of a thread: of every kernel, and for each element of its scores, its output, the keys that it loads by
-    pointers or by a list, and for each loop beyond the usual ones. Above `most` it spills more than a little."""
+    pointers or by a list, for each loop beyond the usual ones, and for the loop over tiles of a persistent kernel. Above
+    `most` it spills more than a little."""
 
     every: float
     score: float
@@ -45,14 +46,15 @@ class Registers:
     pointer: float
     gathered: float
     loop: float
+    turn: float
     most: float
 
 
 REGISTERS: Final[Mapping[Products, Registers]] = {
-    "mma": Registers(86, 1.63, 0.70, 0.43, 0.45, 12.3, 262),
-    "wgmma": Registers(101, 1.21, 0.77, 0.23, 0.35, 11.2, 285),
-    "tcgen05": Registers(104, 1.53, 0.38, 0.12, 0.43, 16.5, 250),
-    "multiply-add": Registers(40, 7.41, 2.77, 0.0, 0.0, 24.1, 198),
+    "mma": Registers(86, 1.63, 0.70, 0.43, 0.45, 12.3, 35, 262),
+    "wgmma": Registers(101, 1.21, 0.77, 0.23, 0.35, 11.2, 36, 285),
+    "tcgen05": Registers(104, 1.53, 0.38, 0.12, 0.43, 16.5, 35, 250),
+    "multiply-add": Registers(40, 7.41, 2.77, 0.0, 0.0, 24.1, 0, 198),
 }
 
 
@@ -95,4 +97,5 @@ def registers(plan: TilePlan, operands: Operands, schedule: Schedule, law: Regis
     by_pointer = law.pointer * (schedule["loads"] == "pointer")
     by_list = law.gathered * any(run.over is not None for run in runs)
     held = law.score * rows * columns / threads + law.out * rows * width / threads
-    return law.every + held + (by_pointer + by_list) * loaded + law.loop * max(0, len(runs) - USUAL_LOOPS)
+    loops = law.loop * max(0, len(runs) - USUAL_LOOPS) + law.turn * (schedule.switch("persistent") > 0)
+    return law.every + held + (by_pointer + by_list) * loaded + loops

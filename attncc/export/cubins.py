@@ -28,6 +28,7 @@ WORDS = {
     "aligned": "addresses must be multiples of 16 bytes, strides of 16 elements",
     "grid": "programs along x, y and z, by the sizes of the call; // rounds down; sms are those of the GPU",
     "tiles": "query tiles of a head, as the grid counts them",
+    "tiles_before": "0; for grids that are launched in parts, the query tiles of each head in earlier parts",
     "together": "heads whose query tiles start side by side: any divisor of q_heads * batch; best those of as many KV "
     "heads as half of the second level of cache holds",
     "items": "tiles * q_heads * batch",
@@ -119,6 +120,6 @@ def _grid(source: KernelSource, wanted: Wanted, tiles: str) -> list[str]:
     if wanted.persistent:
         return [f"min({source.schedule.number('persistent')} * sms, ({tiles}) * q_heads * batch)", "1", "1"]
     if wanted.ordered:
-        return [f"({tiles}) * q_heads * batch", "1", "1"]
+        return ["together", tiles, "q_heads * batch // together"]
     grouped = f"kv_heads * ((q_heads // kv_heads + {LEAST_ROWS - 1}) // {LEAST_ROWS})"
     return [tiles, grouped if wanted.grouped else "q_heads", "batch"]

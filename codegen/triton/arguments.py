@@ -19,9 +19,10 @@ HEAD_POINTER = "by_head_ptr"
 #: Heads of a batch, asked for where the grid does not tell them.
 Q_HEADS = "q_heads"
 
-#: Asked for where programs take the query tiles of all heads in an order of their own: query tiles of a head, and heads
-#: whose tiles start side by side; and where each program takes several, how many there are in all.
-ORDER_SIZES, ITEMS = ("tiles", "together"), "items"
+#: Asked for where the grid has the query tiles of all heads in an order of their own: how many of each head other
+#: launches have taken. And where each program takes several: query tiles of a head, heads whose tiles start side by
+#: side, tiles in all.
+TILES_BEFORE, WALK_SIZES = "tiles_before", ("tiles", "together", "items")
 
 #: `element` is a pointer to the dtype of query.
 Kind: TypeAlias = Literal["element", "float32", "int32", "int64", "size", "scale"]
@@ -45,7 +46,7 @@ class Wanted:
 
     `slopes`: the ALiBi slope of each head. `lists`, `tokens` and `heads` name what `attncc.lists.Given` holds.
     `grouped`: one program takes the heads of a KV head. `ordered`: query tiles start in the order of
-    `attncc.codegen.triton.order`. `persistent`: of these, each program takes several.
+    `attncc.codegen.triton.order`, each in a program of its own; `persistent`: each program takes several of them.
     """
 
     slopes: bool = False
@@ -64,9 +65,9 @@ class Wanted:
             _named(arguments, LIST_POINTERS[0]),
             _named(arguments, TOKEN_POINTER),
             _named(arguments, HEAD_POINTER),
-            Q_HEADS in arguments and ORDER_SIZES[0] not in arguments,
-            ORDER_SIZES[0] in arguments,
-            ITEMS in arguments,
+            Q_HEADS in arguments and not {TILES_BEFORE, *WALK_SIZES} & set(arguments),
+            TILES_BEFORE in arguments,
+            WALK_SIZES[0] in arguments,
         )
 
     def arguments(self) -> tuple[str, ...]:
@@ -95,9 +96,9 @@ class Wanted:
             *(f"{name}_{size}" for name in self.lists for size in LIST_SIZES),
             *(f"{name}_{size}" for name in self.tokens for size in TOKEN_SIZES),
             *SIZES,
-            *([Q_HEADS] if self.grouped or self.ordered else []),
-            *(ORDER_SIZES if self.ordered else ()),
-            *([ITEMS] if self.persistent else []),
+            *([Q_HEADS] if self.grouped or self.ordered or self.persistent else []),
+            *([TILES_BEFORE] if self.ordered else []),
+            *(WALK_SIZES if self.persistent else ()),
         )
 
 

@@ -67,7 +67,7 @@ def _program(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedul
         tuple(sorted(attributes)),
         tuple(sorted({name for _, name in inputs})),
         grouped,
-        ordered,
+        ordered and not persistent,
         persistent,
     )
     return Program(plan, rows, tile, wanted, inputs, schedule.switch("warp_specialize") > 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -65,8 +65,9 @@ class Launcher:
     ) -> tuple[Tensor, Tensor]:
         """(out, lse), see CompiledKernel."""
         given = given or Given()
-        if query.shape[0] > MOST_PROGRAMS:
-            return self._in_parts(query, key, value, scale, given)
+        most = max(1, MOST_PROGRAMS // query.shape[1]) if self.wanted.ordered else MOST_PROGRAMS
+        if query.shape[0] > most:
+            return self._in_parts(query, key, value, scale, given, most)
         if scale <= 0:
             query, scale = positive(query, scale)
         if self.described:
@@ -78,37 +79,37 @@ class Launcher:
         slopes = [slopes_of(query.shape[1], query.device)] if self.wanted.slopes else []
         strides = [stride for tensor in (query, key, value, out) for stride in tensor.stride()[:3]]
         lengths = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
-        grid, counts = self._grid(query, key)
         with torch.cuda.device(query.device) if query.is_cuda else nullcontext():
-            launch = partial(self.function.run, grid=grid, warmup=False, **options(self.source.schedule))
-            launch(query, key, value, out, lse, *slopes, *pointers, *strides, *sizes, *lengths, *counts, scale)
+            for grid, counts in self._grids(query, key):
+                launch = partial(self.function.run, grid=grid, warmup=False, **options(self.source.schedule))
+                launch(query, key, value, out, lse, *slopes, *pointers, *strides, *sizes, *lengths, *counts, scale)
         return out, lse
 
-    def _grid(self, query: Tensor, key: Tensor) -> tuple[Grid, tuple[int, ...]]:
-        """The grid, and what the kernel is told of it: the arguments between the sizes of the call and the scale."""
+    def _grids(self, query: Tensor, key: Tensor) -> Iterator[tuple[Grid, tuple[int, ...]]]:
+        """The grids, and what the kernel is told of each: the arguments between the sizes of the call and the scale."""
         batch, q_heads, q_len, head_dim = query.shape
         shape = Shape(batch, q_heads, key.shape[1], q_len, key.shape[2], head_dim)
-        block_m = self.source.schedule.number("BLOCK_M")
-        of_head = tiles(shape.q_len, shape.kv_len, block_m)
-        if self.wanted.ordered:
-            return self._ordered(shape, of_head)
-        if self.wanted.grouped:
-            heads = shape.kv_heads * -(-shape.group // LEAST_ROWS)
-            return (of_head, heads, shape.batch), (shape.q_heads,)
-        return (of_head, shape.q_heads, shape.batch), ()
-
-    def _ordered(self, shape: Shape, of_head: int) -> tuple[Grid, tuple[int, ...]]:
-        items = of_head * shape.q_heads * shape.batch
+        schedule = self.source.schedule
+        of_head = tiles(shape.q_len, shape.kv_len, schedule.number("BLOCK_M"))
         side_by_side = together(shape, self.source.operands.dtype, self.device.l2_mib)
-        counts = (shape.q_heads, of_head, side_by_side)
-        if not self.wanted.persistent:
-            return (items, 1, 1), counts
-        programs = self.device.units * self.source.schedule.number("persistent")
-        return (min(items, programs), 1, 1), (*counts, items)
+        if self.wanted.ordered:
+            for first in range(0, of_head, MOST_PROGRAMS):
+                most = min(MOST_PROGRAMS, of_head - first)
+                yield (side_by_side, most, batch * q_heads // side_by_side), (q_heads, first)
+        elif self.wanted.persistent:
+            items = of_head * q_heads * batch
+            programs = self.device.units * schedule.number("persistent")
+            yield (min(items, programs), 1, 1), (q_heads, of_head, side_by_side, items)
+        elif self.wanted.grouped:
+            yield (of_head, shape.kv_heads * -(-shape.group // LEAST_ROWS), batch), (q_heads,)
+        else:
+            yield (of_head, q_heads, batch), ()
 
-    def _in_parts(self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given) -> tuple[Tensor, Tensor]:
-        starts = range(0, query.shape[0], MOST_PROGRAMS)
-        pieces = [slice(start, start + MOST_PROGRAMS) for start in starts]
+    def _in_parts(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, given: Given, most: int
+    ) -> tuple[Tensor, Tensor]:
+        """So many batches at a time."""
+        pieces = [slice(start, start + most) for start in range(0, query.shape[0], most)]
         results = [self(query[piece], key[piece], value[piece], scale, part(given, piece)) for piece in pieces]
         return torch.cat([out for out, _ in results]), torch.cat([lse for _, lse in results])
 

@@ -54,25 +54,30 @@ offset = kv_len - q_len
 tile = (kv_len - 1) // BLOCK_M - tl.program_id(0)
 """
 
-#: For tiles in an order of their own.
+#: For tiles of all heads, in an order of their own.
 ORDER = """\
 Query tiles are aligned to absolute positions, which end at kv_len; a head has
 tiles = (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them. All heads, batch by batch, are taken
 `together` at a time, which divides batch * q_heads: first the {first} tile of each, then {after}, and so on.
 """
-EACH = "The grid is (tiles * q_heads * batch).\n"
+EACH = """\
+The grid is (together, tiles, batch * q_heads // together). Where it cannot have so many tiles, it is launched again
+after the first `tiles_before` of each head.
+"""
 SEVERAL = "The grid is any number of programs; each takes its share of the items = tiles * q_heads * batch.\n"
 
 ORDER_STAND = """\
-batch_head = item // (tiles * together) * together + item % together
+batch_head = {batch_head}
 head = batch_head % q_heads
 batch = (batch_head // q_heads).to(tl.int64)
 offset = kv_len - q_len
 tile = {tile}
 """
-EACH_STAND = "item = tl.program_id(0)\n"
-FROM_LAST = "(kv_len - 1) // BLOCK_M - item // together % tiles"
-FROM_FIRST = "(kv_len - 1) // BLOCK_M + 1 - tiles + item // together % tiles"
+FROM_LAST, FROM_FIRST = "(kv_len - 1) // BLOCK_M - {place}", "floor_div(offset, BLOCK_M) + {place}"
+
+#: Where a program stands in a grid says the compiler at no cost, again and again.
+EACH_HEAD, EACH_PLACE = "tl.program_id(2) * tl.num_programs(0) + tl.program_id(0)", "(tiles_before + tl.program_id(1))"
+WALK_HEAD, WALK_PLACE = "item // (tiles * together) * together + item % together", "item // together % tiles"
 
 WALK = """\
 program = tl.program_id(0)
@@ -101,7 +106,7 @@ tl.store(out_head_ptr + q_row * out_row_stride + dim, out, mask={stored})
 """
 
 TILE_LSE = """\
-lse_head_ptr = lse_ptr + (batch * {q_heads} + head) * q_len
+lse_head_ptr = lse_ptr + {head_of_all} * q_len
 tl.store(lse_head_ptr + q_row, lse[:, None], mask=exists)
 """
 
@@ -155,30 +160,27 @@ def tile_rows(aligned: bool) -> Rows:
     """A tile of BLOCK_M positions of one head."""
     about = "Attends from one query tile of one head; strides are in elements, scale is above 0."
     ends = ALIGNED if aligned else EXISTING
-    lse = TILE_LSE.format(q_heads=ALL_HEADS)
+    lse = TILE_LSE.format(head_of_all=f"(batch * {ALL_HEADS} + head)")
     return Rows(about, TILE_GRID, TILE_STAND, ends, TILE_ROWS, TILE_OUT, lse, tokens_mask=", mask=exists, other=0")
 
 
 def ordered_rows(aligned: bool, from_first: bool, persistent: bool) -> Rows:
     """Such tiles in the order of `attncc.codegen.triton.order`; if `persistent`, a program takes several."""
-    stand = ORDER_STAND.format(tile=FROM_FIRST if from_first else FROM_LAST)
     first, after = ("first", "the second") if from_first else ("last", "the one before it")
+    place = WALK_PLACE if persistent else EACH_PLACE
+    tile = (FROM_FIRST if from_first else FROM_LAST).format(place=place)
+    stand = ORDER_STAND.format(batch_head=WALK_HEAD if persistent else EACH_HEAD, tile=tile)
     each = replace(
         tile_rows(aligned),
-        grid=ORDER.format(first=first, after=after) + EACH,
-        stand=EACH_STAND + stand,
-        lse=TILE_LSE.format(q_heads=Q_HEADS),
+        grid=ORDER.format(first=first, after=after) + (SEVERAL if persistent else EACH),
+        stand=stand,
+        lse=TILE_LSE.format(head_of_all="batch_head.to(tl.int64)"),
         q_heads=Q_HEADS,
     )
     if not persistent:
         return each
-    return replace(
-        each,
-        about="Attends from query tiles, each of one head; strides are in elements, scale is above 0.",
-        grid=ORDER.format(first=first, after=after) + SEVERAL,
-        stand=WALK_STAND + stand,
-        walk=(WALK, WALK_LOOP),
-    )
+    about = "Attends from query tiles, each of one head; strides are in elements, scale is above 0."
+    return replace(each, about=about, stand=WALK_STAND + stand, walk=(WALK, WALK_LOOP))
 
 
 def head_rows(grouped: bool) -> Rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attncc.autotune.legality import doomed, products
+from attncc.autotune.legality import REGISTERS, doomed, doubtful, products, registers
 from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import Tiling
 from tests.autotune.compilations import Compilation, Judgement, judged, planned, recorded
@@ -49,6 +49,16 @@ def test_more_warps_and_more_loops_count() -> None:
     for name, tiling, warps, refused in (("causal", (128, 64), 8, False), ("causal", (128, 64), 4, True)):
         found = doomed(planned(name, Tiling(*tiling)), operands, schedule(*tiling, warps), "sm_80")
         assert (found is not None) == refused
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
+def test_the_loop_over_tiles_counts(arch: str) -> None:
+    operands, plan = Operands("bfloat16", 128), planned("a_shape", Tiling(128, 128))
+    law = REGISTERS[products(operands, schedule(128, 128, 8), arch)]
+    persistent = Schedule((*schedule(128, 128, 8).choices, ("persistent", 1)))
+    plain = registers(plan, operands, schedule(128, 128, 8), law)
+    assert registers(plan, operands, persistent, law) == plain + law.turn > plain
+    assert doubtful(plan, operands, persistent, arch)
 
 
 def test_nothing_is_said_of_other_makers() -> None:

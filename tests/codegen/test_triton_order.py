@@ -12,7 +12,7 @@ from attncc import passes, settings
 from attncc.autotune.inputs import random_inputs
 from attncc.autotune.verify import Agreement, oracle, verify
 from attncc.codegen.kernel import Phase
-from attncc.codegen.triton import emit, order, space
+from attncc.codegen.triton import emit, launch, order, space
 from attncc.codegen.triton.heavier import from_first
 from attncc.codegen.triton.interpret import SMALL, interpreted
 from attncc.codegen.triton.specialized import unmergeable
@@ -79,6 +79,13 @@ def test_every_tile_is_taken_once(of: Pattern, shape: Shape, persistent: int) ->
 def test_heads_start_in_parts_where_the_cache_is_small(persistent: int) -> None:
     found = agreement(CAUSAL, "float32", Shape(2, 6, 3, 77, 130, 64), chosen(persistent=persistent))
     assert found.holds, str(found)
+
+
+def test_tiles_that_no_grid_holds_are_launched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "MOST_PROGRAMS", 2)
+    for of in (CAUSAL, GLOBAL):
+        found = agreement(of, "float32", Shape(2, 2, 1, 100, 130, 64), chosen(persistent=0))
+        assert found.holds, str(found)
 
 
 @pytest.mark.parametrize("of", [vertical_slash(32), grid(32, 16)], ids=["vertical-slash", "blocks"])
@@ -167,14 +174,14 @@ class Recorder:
         raise AssertionError("nothing is compiled here")
 
 
-@pytest.mark.parametrize(("persistent", "programs"), [(0, 6 * 12), (1, 3), (2, 6)])
-def test_persistent_grids_have_programs_for_every_unit(persistent: int, programs: int) -> None:
-    launcher = kernel(CAUSAL, Operands("float32", 64), chosen(persistent=persistent)).launcher
+@pytest.mark.parametrize(("persistent", "grid"), [(0, (12, 3, 1)), (1, (3, 1, 1)), (2, (6, 1, 1))])
+def test_persistent_grids_have_programs_for_every_unit(persistent: int, grid: tuple[int, int, int]) -> None:
+    launcher = kernel(CAUSAL, Operands("float32", 64), chosen(64, persistent=persistent)).launcher
     assert launcher.device == SMALL
     recorder = Recorder(launcher.function.arg_names)
     inputs = random_inputs(Shape(2, 6, 3, 190, 190, 64), "float32", "cpu")
     replace(launcher, function=recorder)(inputs.query, inputs.key, inputs.value, inputs.scale)
-    assert recorder.grids == [(programs, 1, 1)]
+    assert recorder.grids == [grid]
 
 
 @pytest.mark.parametrize(

@@ -130,5 +130,5 @@ def causal_forward(
         out_head_ptr = out_ptr + batch * out_batch_stride + head.to(tl.int64) * out_head_stride
         tl.store(out_head_ptr + q_row * out_row_stride + dim, out, mask=exists)
         lse = row_max * LN2 + tl.log(total)
-        lse_head_ptr = lse_ptr + (batch * q_heads + head) * q_len
+        lse_head_ptr = lse_ptr + batch_head.to(tl.int64) * q_len
         tl.store(lse_head_ptr + q_row, lse[:, None], mask=exists)

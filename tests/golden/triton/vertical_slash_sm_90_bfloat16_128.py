@@ -19,7 +19,8 @@ with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contig
 Query tiles are aligned to absolute positions, which end at kv_len; a head has
 tiles = (kv_len - 1) // BLOCK_M - floor((kv_len - q_len) / BLOCK_M) + 1 of them. All heads, batch by batch, are taken
 `together` at a time, which divides batch * q_heads: first the last tile of each, then the one before it, and so on.
-The grid is (tiles * q_heads * batch).
+The grid is (together, tiles, batch * q_heads // together). Where it cannot have so many tiles, it is launched again
+after the first `tiles_before` of each head.
 Of each list, row [batch or 1, list head, row block] has count entries from start on; they ascend. Batch strides are 0
 for one batch.
 """
@@ -102,8 +103,7 @@ def softmax_step(score, factor, row_max, row_sum):
         "kv_len",
         "group",
         "q_heads",
-        "tiles",
-        "together",
+        "tiles_before",
     ]
 )
 def vertical_slash_forward(
@@ -140,17 +140,15 @@ def vertical_slash_forward(
     kv_len,
     group,
     q_heads,
-    tiles,
-    together,
+    tiles_before,
     scale,
 ):
     """Attends from one query tile of one head; strides are in elements, scale is above 0."""
-    item = tl.program_id(0)
-    batch_head = item // (tiles * together) * together + item % together
+    batch_head = tl.program_id(2) * tl.num_programs(0) + tl.program_id(0)
     head = batch_head % q_heads
     batch = (batch_head // q_heads).to(tl.int64)
     offset = kv_len - q_len
-    tile = (kv_len - 1) // BLOCK_M - item // together % tiles
+    tile = (kv_len - 1) // BLOCK_M - (tiles_before + tl.program_id(1))
     q_first = tl.maximum(tile * BLOCK_M, offset)
     q_last = tl.minimum(tile * BLOCK_M + BLOCK_M, kv_len) - 1
     q = tile * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
@@ -262,5 +260,5 @@ def vertical_slash_forward(
     out_head_ptr = out_ptr + batch * out_batch_stride + head.to(tl.int64) * out_head_stride
     tl.store(out_head_ptr + q_row * out_row_stride + dim, out, mask=exists)
     lse = row_max * LN2 + tl.log(total)
-    lse_head_ptr = lse_ptr + (batch * q_heads + head) * q_len
+    lse_head_ptr = lse_ptr + batch_head.to(tl.int64) * q_len
     tl.store(lse_head_ptr + q_row, lse[:, None], mask=exists)
