@@ -60,11 +60,14 @@ class ControlFailed(RuntimeError):
 
 
 def _round(lanes: Mapping[Schedule, Lane], track: Track) -> Iterator[tuple[Schedule, Failure]]:
-    """One sample of each, in random order, and of the control first; yields those that failed."""
+    """One sample of each, in random order, and of the control first; yields those that failed. A round that was broken
+    off is brought to its end: only those that are behind take part."""
     reference = track.sampler.sample(track.control)
     if isinstance(reference, Failure):
         raise ControlFailed(reference)
-    for entrant in track.rng.sample(list(lanes), len(lanes)):
+    fewest = min(len(lane.micros) for lane in lanes.values())
+    behind = [entrant for entrant, lane in lanes.items() if len(lane.micros) == fewest]
+    for entrant in track.rng.sample(behind, len(behind)):
         sample = reference if entrant == track.control else track.sampler.sample(entrant)
         if isinstance(sample, Failure):
             yield entrant, sample

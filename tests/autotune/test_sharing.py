@@ -75,8 +75,9 @@ def timed(diary: Path) -> Counter[str]:
     return Counter(str(schedule(int(tile))) for tile in lines if tile != "16")
 
 
-def killed_and_resumed(place: Path, after_seconds: float) -> None:
-    """A tuner is killed; the next one goes on where it was, and repeats neither a trial nor a sample."""
+def killed_and_resumed(place: Path, after_seconds: float, uninterrupted: Counter[str]) -> None:
+    """A tuner is killed; the next one goes on where it was, and repeats neither a trial nor a sample. `uninterrupted`
+    are the samples that a tuner takes which is left alone."""
     folder, first, second = place / "library", place / "first", place / "second"
     place.mkdir()
     process = FORK.Process(target=tune_into, args=(folder, first))
@@ -94,34 +95,27 @@ def killed_and_resumed(place: Path, after_seconds: float) -> None:
     assert samples(folder) == timed(first) + timed(second) - lost
     if len(before) == 4 and decided:
         assert not second.exists(), "a finished tuning is not repeated"
-    uninterrupted = place / "uninterrupted"
-    tune_into(place / "other", uninterrupted)
-    anew = samples(folder) - timed(uninterrupted)
+    anew = samples(folder) - uninterrupted
     assert anew.total() <= 1, "no sample is taken that is there already, but for the one in flight"
 
 
-def test_killed_anywhere_tuning_goes_on_and_ends_as_it_would_have(tmp_path: Path) -> None:
-    rng = random.Random(0)
-    for at in range(6):
-        killed_and_resumed(tmp_path / str(at), rng.random() * 0.6)
+@pytest.mark.slow
+def test_killed_at_fifty_points_tuning_goes_on_and_ends_as_it_would_have(tmp_path: Path) -> None:
+    rng, alone = random.Random(1), tmp_path / "alone"
+    tune_into(tmp_path / "library", alone)
+    for at in range(50):
+        killed_and_resumed(tmp_path / str(at), rng.random() * 0.6, timed(alone))
 
 
 @pytest.mark.slow
-def test_killed_at_fifty_points(tmp_path: Path) -> None:
-    rng = random.Random(1)
-    for at in range(50):
-        killed_and_resumed(tmp_path / str(at), rng.random() * 0.6)
-
-
-@pytest.mark.parametrize("count", [4, pytest.param(8, marks=pytest.mark.slow)])
-def test_tuners_that_share_a_library_keep_every_trial_once(tmp_path: Path, count: int) -> None:
+def test_eight_tuners_that_share_a_library_keep_every_trial_once(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
-    processes = [FORK.Process(target=tune_into, args=(folder, tmp_path / f"{at}")) for at in range(count)]
+    processes = [FORK.Process(target=tune_into, args=(folder, tmp_path / f"{at}")) for at in range(8)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
-    assert [process.exitcode for process in processes] == [0] * count
+    assert [process.exitcode for process in processes] == [0] * 8
     assert kept(folder) == Counter({schedule(tile): 1 for tile in TILES})
     assert decision(folder) == schedule(64)
 
