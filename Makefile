@@ -70,11 +70,13 @@ GPU_ONLY ?=
 GPU_CASES ?= --quick
 # Where outcomes go; what is tuned goes to $$ATTNCC_LIBRARY, else to the user's library.
 GPU_REPORTS ?= reports
+# Tests at once: each compiles on a core of its own.
+GPU_WORKERS ?= 4
 GPU := $(PYTHON) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'
 WITH_GPU = @if $(GPU); then set -x; $(1); else echo "$@: skipped, PyTorch sees no GPU here"; fi
 
 gpu-test: $(READY)
-	$(call WITH_GPU,$(PYTHON) -m tests.gpu.run --reports $(GPU_REPORTS) --append --seconds $(GPU_SECONDS))
+	$(call WITH_GPU,$(PYTHON) -m tests.gpu.run --reports $(GPU_REPORTS) --workers $(GPU_WORKERS) --append --seconds $(GPU_SECONDS))
 
 gpu-tune: $(READY)
 	$(call WITH_GPU,$(PYTHON) -m bench.gpu.tune --seconds $(GPU_SECONDS) --only '$(GPU_ONLY)')

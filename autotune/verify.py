@@ -14,8 +14,9 @@ from attncc.ir.pattern import Pattern
 from attncc.lists import NOTHING
 from attncc.ref.dense import attention_rows
 
-#: Above so many scores, a sample of rows is compared instead of all.
+#: Above so many scores, a sample of rows is compared instead of all; a GPU has time for more.
 MOST_SCORES: Final = 1 << 24
+MORE_ON_GPU: Final = 8
 SAMPLED_ROWS: Final = 64
 #: A kernel may err twice as much as plain attention in its dtype, the rule of flash-attn's own tests.
 FACTOR: Final = 2.0
@@ -133,9 +134,10 @@ def _largest(actual: torch.Tensor, exact: torch.Tensor) -> tuple[float, list[int
 def _rows(inputs: Inputs, seed: int) -> torch.Tensor:
     batch, q_heads, q_len, _ = inputs.query.shape
     device = inputs.query.device
-    if batch * q_heads * q_len * inputs.key.shape[2] <= MOST_SCORES:
+    most = MOST_SCORES if device.type == "cpu" else MOST_SCORES * MORE_ON_GPU
+    if batch * q_heads * q_len * inputs.key.shape[2] <= most:
         return torch.arange(q_len, device=device)
-    count = min(SAMPLED_ROWS, max(2, MOST_SCORES // (batch * q_heads * inputs.key.shape[2])))
+    count = min(SAMPLED_ROWS, max(2, most // (batch * q_heads * inputs.key.shape[2])))
     drawn = torch.randperm(q_len, generator=torch.Generator().manual_seed(seed))[:count]
     drawn[:2] = torch.tensor([0, q_len - 1])[: len(drawn)]
     return torch.tensor(sorted(set(drawn.tolist())), device=device)

@@ -61,7 +61,7 @@ def measure(group: Group, estimates: Sequence[Estimate], place: Place, rounds: i
 def _made(each: Estimate, posed: Posed | str, place: Place) -> Ready | str:
     if each.reason is not None:
         return each.reason
-    return posed if isinstance(posed, str) else attempted(partial(_ready, posed, each.part, place))
+    return posed if isinstance(posed, str) else attempted(partial(_ready, posed, each, place))
 
 
 def key(name: str, part: str) -> tuple[str, str]:
@@ -80,32 +80,32 @@ def pose(case: Case, made: tuple[Tensor, Tensor, Tensor], place: Place) -> Posed
     return Posed(case, pattern, query, key, value, inputs, chosen, held)
 
 
-def _ready(posed: Posed, part: str, place: Place) -> Ready:
+def _ready(posed: Posed, each: Estimate, place: Place) -> Ready:
     """Runs one part once."""
-    call = _call(posed, part, place)
+    call = _call(posed, each, place)
     out = call()
-    if part not in (ATTENTION, FLEX):
+    if each.part not in (ATTENTION, FLEX):
         return Ready(call, None)
     assert isinstance(out, Tensor), "attention returns one tensor unless asked for more"
     return Ready(call, error_of(posed.pattern.bound, (posed.query, posed.key, posed.value), out, posed.given))
 
 
-def _call(posed: Posed, part: str, place: Place) -> Call:
+def _call(posed: Posed, each: Estimate, place: Place) -> Call:
+    part = each.part
     if part in BACKENDS:
         return dense(BACKENDS[part], posed.query, posed.key, posed.value)
     if part == FLEX:
-        return _flex(posed, place)
+        return _flex(posed, place, each.searched)
     return {DENSE: posed.dense, SELECTION: posed.select, ATTENTION: posed.attend}[part]
 
 
-def _flex(posed: Posed, place: Place) -> Call:
+def _flex(posed: Posed, place: Place, searched: bool) -> Call:
     """FlexAttention with the blocks that the same lists touch, which is the published algorithm without its package."""
     bound, shape = posed.pattern.bound, posed.case.shape
     keep = flex_lists.mask_mod(bound, shape, posed.given)
     blocks = flex_lists.block_mask(bound, shape, on_host(posed.given), keep, place.device)
     problem = Problem(bound, dict(posed.case.params), shape, posed.query, posed.key, posed.value)
-    # A search times kernels on a BlockMask of its own, and takes the same defaults where blocks are as small as here.
-    return with_flex(compiled_flex(place.compiled, searched=False), blocks, problem)
+    return with_flex(compiled_flex(place.compiled, searched), blocks, problem)
 
 
 def on_host(found: Given) -> Given:

@@ -66,7 +66,7 @@ def run(wanted: Wanted, reports: Path) -> int:
             f"{path} was made with other {', '.join(other)}: choose another --out, or leave out --append", err=True
         )
         return 1
-    one = Run(record, path, place, on, wanted.rounds, wanted.seconds, click.echo, torch.cuda.empty_cache)
+    one = Run(record, path, place, wanted.rounds, wanted.seconds, click.echo, torch.cuda.empty_cache)
     start = one.clock()
     try:
         left = one.measure(pieces.steps(wanted.groups(), on), wanted.again)

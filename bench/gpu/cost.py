@@ -32,7 +32,7 @@ SPARSE: Final = frozenset((OURS, ATTENTION, FLEX))
 SHARED: Final = frozenset((DENSE, CUDNN, FLASH))
 #: Seconds that a peer takes once: to generate and compile, or to search a handful of compiled kernels.
 PREPARED: Final[Mapping[str, float]] = {FLEX: 40.0, OURS: 5.0, OWN_DENSE: 5.0, DENSE: 5.0, ATTENTION: 10.0}
-#: Seconds for each block of a BlockMask, which the host lists.
+#: Seconds for each block of a BlockMask from a plan, which the host lists row by row.
 LISTED: Final = 7e-7
 #: FlexAttention times so many kernels, each so often, on a BlockMask of its own that has all blocks, twice.
 SEARCHED, TIMED, MADE_UP = 7, 4, 2
@@ -58,7 +58,8 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One part of a case: seconds once and per call, bytes at the same time; `reason` says why it is not called."""
+    """One part of a case: seconds once and per call, bytes at the same time; `reason` says why it is not called.
+    `searched`: FlexAttention has the time to search its kernels."""
 
     case: Case
     part: str
@@ -66,6 +67,7 @@ class Estimate:
     seconds: float
     bytes: int
     reason: str | None = None
+    searched: bool = False
 
     @property
     def called(self) -> bool:
@@ -110,11 +112,6 @@ def total(found: Sequence[Estimate], most: int = ROUNDS) -> float:
     return sum(each.prepare + calls * each.seconds for each in found if each.called)
 
 
-def searches(shape: Shape, on: Card) -> bool:
-    """Whether FlexAttention is given the time to search its kernels."""
-    return _search(shape, on) <= MOST_SEARCH
-
-
 @cache
 def density(case: Case) -> float:
     """Kept pairs of all causal pairs, from rows that are spread over all; assumed where keys are chosen."""
@@ -132,12 +129,13 @@ def _estimate(case: Case, part: str, on: Card) -> Estimate:
     prepare, seconds = PREPARED.get(part, 1.0), _dense_flops(case.shape) / (on.flops * REACHED[part])
     if part in SPARSE:
         seconds *= density(case)
-    if part == FLEX and fixed(case) and searches(case.shape, on):
-        prepare += _search(case.shape, on)
-    if part == FLEX:
+    search = _search(case.shape, on) if part == FLEX else 0.0
+    searched = 0 < search <= MOST_SEARCH
+    prepare += search * searched
+    if part == FLEX and fixed(case):
         prepare += LISTED * _blocks(case)
     size = sum(tensors(case.shape).values()) + _extra(case, part)
-    return Estimate(case, part, prepare, seconds, size, _reason(seconds, size, on))
+    return Estimate(case, part, prepare, seconds, size, _reason(seconds, size, on), searched)
 
 
 def tensors(shape: Shape, element: int = BYTES["bfloat16"]) -> dict[str, int]:

@@ -12,7 +12,6 @@ from bench.gpu import chosen, static
 from bench.gpu.attempt import GpuLost, attempted
 from bench.gpu.cases import fixed
 from bench.gpu.clock import Place
-from bench.gpu.cost import Card
 from bench.gpu.pieces import Step
 from bench.outcome import outcome
 from bench.setup import setups
@@ -28,7 +27,6 @@ class Run:
     record: Record
     path: Path
     place: Place
-    on: Card
     rounds: int
     seconds: float
     say: Callable[[str], None]
@@ -69,7 +67,7 @@ class Run:
 
     def _results(self, step: Step) -> _Results:
         if fixed(step.cases[0]):
-            work, timings = static.measure(step.cases[0], step.estimates, self.place, self.on, self.rounds)
+            work, timings = static.measure(step.cases[0], step.estimates, self.place, self.rounds)
             return _Results((work,), tuple(timings), ())
         return _Results((), (), tuple(chosen.measure(step.cases, step.estimates, self.place, self.rounds)))
 

@@ -13,7 +13,7 @@ from bench.clock import Sampled
 from bench.gpu import cost, tensors
 from bench.gpu.attempt import attempted
 from bench.gpu.clock import Place
-from bench.gpu.cost import Card, Estimate
+from bench.gpu.cost import Estimate
 from bench.gpu.peers import peers
 from bench.gpu.problem import error_of
 from bench.peers import Call, Peer, Problem
@@ -29,12 +29,10 @@ class Ready:
     error: float | None
 
 
-def measure(
-    case: Case, estimates: Sequence[Estimate], place: Place, on: Card, rounds: int
-) -> tuple[Workload, list[Timing]]:
+def measure(case: Case, estimates: Sequence[Estimate], place: Place, rounds: int) -> tuple[Workload, list[Timing]]:
     """The case with its pairs, and a Timing for each peer, or the reason why it has none. Raises GpuLost."""
     posed = problem(case, place)
-    known = peers(place.compiled, cost.searches(case.shape, on))
+    known = peers(place.compiled, any(each.searched for each in estimates))
     asked = [each.part for each in estimates if each.called]
     found = {name: attempted(partial(_ready, known[name], posed)) for name in asked}
     ready = {name: one for name, one in found.items() if isinstance(one, Ready)}

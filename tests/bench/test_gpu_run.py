@@ -66,7 +66,7 @@ def test_a_backend_that_refuses_is_told(kv_heads: int) -> None:
 
 def test_a_fixed_mask_is_timed_beside_all() -> None:
     case = CASES[1]
-    work, timings = static.measure(case, cost.estimates((case,), ON), HERE, ON, rounds=2)
+    work, timings = static.measure(case, cost.estimates((case,), ON), HERE, rounds=2)
     found = {timing.peer: timing for timing in timings}
     assert list(found) == list(case.peers)
     assert all(found[name].micros for name in (OURS, OWN_DENSE, FLASH, FLEX))
@@ -116,7 +116,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Measuring takes no time and says whose turn it was."""
     turns: list[str] = []
 
-    def measure(case: Case, estimates: tuple[Estimate, ...], place: Place, on: Card, rounds: int) -> object:
+    def measure(case: Case, estimates: tuple[Estimate, ...], place: Place, rounds: int) -> object:
         turns.append(case.name)
         if case.name == "lost":
             raise GpuLost("an illegal memory access was encountered")
@@ -137,7 +137,7 @@ def steps(*names: str) -> list[Step]:
 def a_run(path: Path, seconds: float) -> Run:
     kept = load(path) if path.exists() else Record("here", ())
     ticks = count(0.0, 10.0)
-    return Run(kept, path, HERE, ON, 2, seconds, lambda line: None, clock=lambda: next(ticks))
+    return Run(kept, path, HERE, 2, seconds, lambda line: None, clock=lambda: next(ticks))
 
 
 def test_a_run_stops_in_time_and_goes_on(quick: list[str], tmp_path: Path) -> None:

@@ -6,14 +6,15 @@ import json
 import os
 import sys
 import time
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-#: Where outcomes are kept, and the second at which no further test begins.
-KEPT, END = "ATTNCC_GPU_TESTS", "ATTNCC_GPU_END"
+#: Where outcomes are kept, the second at which no further test begins, and whose share of the tests it is, `1/4`.
+KEPT, END, SHARE = "ATTNCC_GPU_TESTS", "ATTNCC_GPU_END", "ATTNCC_GPU_SHARE"
 #: A test without any other outcome: it is running, or ended the process.
 BEGUN: Final = "begun"
 
@@ -30,9 +31,16 @@ class Outcome:
 
 @dataclass(slots=True)
 class Book:
-    """Outcomes in a file, a line each, the last one of a test in force."""
+    """Outcomes in a file, a line each, the last one of a test in force; several write to one file, each of its own
+    share of the tests."""
 
     path: Path
+    number: int = 0
+    shares: int = 1
+
+    def mine(self, test: str) -> bool:
+        """Whether a test is of this share, whatever else is run."""
+        return zlib.crc32(test.encode()) % self.shares == self.number
 
     def add(self, outcome: Outcome) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -50,7 +58,7 @@ class Book:
 
     def running(self) -> str | None:
         """The test that has begun last, if nothing came of it yet."""
-        found = list(self.read().values())
+        found = [one for one in self.read().values() if self.mine(one.test)]
         return found[-1].test if found and found[-1].outcome == BEGUN else None
 
 
@@ -67,8 +75,8 @@ class Piece:
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         settled = self.book.settled()
-        left = [item for item in items if item.nodeid not in settled]
-        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in settled])
+        left = [item for item in items if item.nodeid not in settled and self.book.mine(item.nodeid)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in left])
         items[:] = left
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -114,4 +122,6 @@ def alive() -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the hooks where a run asks for them."""
     if KEPT in os.environ:
-        config.pluginmanager.register(Piece(Book(Path(os.environ[KEPT])), float(os.environ[END])))
+        number, _, shares = os.environ[SHARE].partition("/")
+        book = Book(Path(os.environ[KEPT]), int(number), int(shares))
+        config.pluginmanager.register(Piece(book, float(os.environ[END])))

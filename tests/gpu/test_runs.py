@@ -53,7 +53,7 @@ def found(folder: Path) -> dict[str, str]:
 @pytest.mark.slow
 def test_what_hangs_or_crashes_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
     (tmp_path / "test_toys.py").write_text(TOYS, encoding="utf-8")
-    ended = run(tmp_path, "--patience", "3")
+    ended = run(tmp_path, "--patience", "3", "--workers", "2")
     assert found(tmp_path) == OUTCOMES, ended.stdout + ended.stderr
     assert ended.returncode == 1
     assert "hung: " in ended.stdout
@@ -62,7 +62,7 @@ def test_what_hangs_or_crashes_is_noted_and_the_others_go_on(tmp_path: Path) -> 
     assert "assert 1 == 2" in ended.stdout
     assert "all tests are settled" in ended.stdout
     lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8")
-    run(tmp_path, "--append")
+    run(tmp_path, "--workers", "2", "--append")
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == lines, "what is settled is not run again"
 
 
@@ -87,6 +87,13 @@ def test_the_last_outcome_counts(tmp_path: Path) -> None:
     book.add(Outcome("b", BEGUN))
     assert book.settled() == {"a"}
     assert book.running() == "b"
+
+
+def test_shares_are_whole_and_apart(tmp_path: Path) -> None:
+    tests = [f"test_{number}" for number in range(100)]
+    shares = [[test for test in tests if Book(tmp_path, number, 4).mine(test)] for number in range(4)]
+    assert sorted(test for share in shares for test in share) == sorted(tests)
+    assert all(len(share) > 10 for share in shares)
 
 
 def test_a_kernel_that_hangs_is_killed_and_the_next_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
