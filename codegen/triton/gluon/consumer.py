@@ -130,9 +130,8 @@ class Consumer:
     def _loop(self, w: Writer, kind: Kind, start: str, stop: str) -> None:
         early = kind.mask is not None and kind.name != MASKED
         step = "t" if self.stretches.before(kind) == "0" else f"t - {self.stretches.before(kind)}"
-        w.line(
-            f"# Keys{f' of `{self._list_of(kind)}`' * early} that {'all' if kind.mask is None else 'some'} rows see."
-        )
+        whose = f" of `{self._list_of(kind)}`" if early else ""
+        w.line(f"# Keys{whose} that {'all' if kind.mask is None else 'some'} rows see.")
         with w.block(f"for t in range({'1' if start == '0' else f'tl.maximum({start}, 1)'}, {stop}):"):
             if early:
                 # What is loaded is on its way while the products are waited for.
