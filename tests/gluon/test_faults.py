@@ -58,7 +58,7 @@ FAULTS = (
 GATHERED = (
     Planted("a piece too few", "range(BLOCK_N // PIECE)", "range(BLOCK_N // PIECE - 1)"),
     Planted("pieces on top of each other", "slice(part * PIECE", "slice(part // 2 * 2 * PIECE"),
-    Planted("places that do not count", " & (place < stop)", ""),
+    Planted("places that do not count", "other=FAR // size", "other=0"),
     Planted("values of keys that were copied otherwise", "before, t, full,", "before, t, 0,"),
     Planted("last values before a change are forgotten", "if full > 0:", "if full > steps:"),
 )

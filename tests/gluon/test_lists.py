@@ -17,7 +17,7 @@ from attncc.codegen.triton.gluon.machine import Description
 from attncc.codegen.triton.gluon.segments import unfit
 from attncc.codegen.triton.gluon.simulator import simulate
 from attncc.ir.alibi import slopes
-from attncc.ir.expr import And, Attribute, Compare, Int, Or, Sub
+from attncc.ir.expr import Abs, And, Attribute, Compare, Int, Or, Sub
 from attncc.ir.pattern import Alibi, Pattern
 from attncc.ir.schedule import Operands, Shape
 from attncc.ir.tile import TilePlan, Tiling
@@ -41,6 +41,7 @@ from tests.gluon.samples import errors, schedule, source
 
 NEAR = Compare("<", Sub(Q, KV), Int(70))
 SINK = Compare("<", KV, Int(64))
+AROUND = Compare("<", Abs(Sub(Q, KV)), Int(70))
 PADDING = Compare("!=", Attribute("valid", "kv"), Int(0))
 
 
@@ -210,6 +211,8 @@ def test_pieces_are_those_of_the_list(copied: list[tuple[Description, int]]) -> 
         (grid(64, 64), (64, 128), "its list `blocks` names 64 keys at a time, and of 128 the positions would spill"),
         (grid(64, 8), (64, 64), None),
         (lower.lower(load.find("block_diffusion"), {}), (64, 64), "its strips are no whole steps of 64 keys"),
+        (pattern("kv <= q and q < kv"), (64, 64), "it sees no key"),
+        (selected(Or(AROUND, block(64, 64)), blocks(64, 64)), (64, 64), "a run of its list may begin inside a step"),
         (selected(And(CAUSAL, SAME), {}, {"doc": "token"}), (64, 64), None),
     ],
 )

@@ -48,6 +48,7 @@ def test_built_in_schedules_do_not_spill(name: str, head_dim: int) -> None:
         ("a_shape", (128, 128, 2), 128),
         ("documents", (64, 64, 3), 128),
         ("longgen", (64, 64, 3), 128),
+        ("hip", (64, 64, 3), 128),
         ("flex_prefill", (128, 128, 2), 128),
         ("inf_llm", (128, 64, 3), 128),
     ],

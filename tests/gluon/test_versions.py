@@ -26,7 +26,7 @@ OTHER = os.environ.get("ATTNCC_OTHER_TRITON")
 KERNELS = (
     ("causal", (128, 128, 2), 128),
     ("sliding_window", (128, 64, 3), 128),
-    ("a_shape", (128, 128, 2), 128),
+    ("a_shape", (128, 64, 3), 128),
     ("block_sparse", (64, 64, 3), 128),
     ("documents", (64, 64, 3), 64),
     ("hip", (64, 64, 3), 128),

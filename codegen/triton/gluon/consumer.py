@@ -15,12 +15,10 @@ from attncc.codegen.triton.lists import TOKENS_OF_KEYS
 from attncc.codegen.triton.score import factor_text, rule_lines, scale_text, sloped
 from attncc.codegen.triton.step import tokens
 from attncc.codegen.writer import Writer
-from attncc.ir.expr import Q_FIRST, Q_LAST, TRUE, BoolExpr, Compare, Var, names
+from attncc.ir.expr import Q_FIRST, Q_LAST, BoolExpr, Compare, Var, names
 from attncc.ir.fold import conjunction
 from attncc.ir.pattern import ScoreRule
 
-#: Of the places of a step in a list, those in the stretch.
-PRESENT = Compare("<", Var("place"), Var("stop"))
 #: Of the keys of a step, those in the stretch.
 #: Where a tile stands.
 STANDING = ("batch", "head", Q_FIRST, Q_LAST)
@@ -116,8 +114,8 @@ class Consumer:
         w.line(skeleton.WEIGH)
 
     def _mask(self, kind: Kind, mask: BoolExpr) -> BoolExpr:
-        """The mask of a kind of steps, which may reach past the end of their stretch."""
-        return conjunction(mask, INSIDE if kind.name == MASKED else PRESENT if kind.pieces is not None else TRUE)
+        """The mask of a kind of steps, which may reach past the end of their stretch; of lists, it says so itself."""
+        return conjunction(mask, INSIDE) if kind.name == MASKED else mask
 
     def _loops(self) -> Iterator[tuple[Kind, str, str]]:
         """A loop for each kind of steps, and from which to before which step it goes; one for those whose positions do
@@ -132,9 +130,8 @@ class Consumer:
     def _loop(self, w: Writer, kind: Kind, start: str, stop: str) -> None:
         early = kind.mask is not None and kind.name != MASKED
         step = "t" if self.stretches.before(kind) == "0" else f"t - {self.stretches.before(kind)}"
-        w.line(
-            f"# Keys{f' of `{self._list_of(kind)}`' * early} that {'all' if kind.mask is None else 'some'} rows see."
-        )
+        whose = f" of `{self._list_of(kind)}`" if early else ""
+        w.line(f"# Keys{whose} that {'all' if kind.mask is None else 'some'} rows see.")
         with w.block(f"for t in range({'1' if start == '0' else f'tl.maximum({start}, 1)'}, {stop}):"):
             if early:
                 # What is loaded is on its way while the products are waited for.

@@ -97,10 +97,10 @@ def _own_constants(plan: TilePlan, operands: Operands, schedule: Schedule) -> Ma
         block_n * row_bytes, block_m * row_bytes, 1.4426950408889634, 0.6931471805599453,
     )  # fmt: skip
     of_lists = {name: value for one in plan.lists for name, value in constants(one.name, one.geometry).items()}
-    found = {**of_lists, **dict(zip(OWN, own, strict=True))}
+    found = {**of_lists, **dict(zip(OWN, own, strict=True)), "FAR": FAR}
     over = {run.over for run in plan.runs()}
     sizes = [one.geometry.size for one in plan.lists if one.name in over and one.geometry.size < block_n]
-    return {**found, "PIECE": gcd(*sizes), "FAR": FAR} if sizes else found
+    return {**found, "PIECE": gcd(*sizes)} if sizes else found
 
 
 def piece(source: KernelSource) -> int | None:

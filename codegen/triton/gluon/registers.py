@@ -27,4 +27,6 @@ def registers(schedule: Schedule, gathers: bool) -> Registers:
     """
     if schedule.number("BLOCK_M") > ROWS:
         return Registers(232, 40) if gathers else Registers(240, 24)
-    return Registers(216, 40, 128) if schedule.number("BLOCK_N") == 64 else Registers(256, 40)
+    if schedule.number("BLOCK_N") > 64:
+        return Registers(256, 40)
+    return Registers(208, 48, 128) if gathers else Registers(216, 40, 128)

@@ -74,6 +74,8 @@ class Steps:
 def unfit(plan: TilePlan) -> str | None:
     """Why the plan has no such list; None if it has."""
     params, block_n = dict(plan.pattern.params), plan.tiling.block_n
+    if not any(True for _ in plan.runs()):
+        return "it sees no key"
     if plan.pattern.combine.rule != "softmax":
         return f"its rule of combination is {plan.pattern.combine.rule}"
     if not all(fits(node, params, block_n) for node in _all(plan.body) if isinstance(node, Strips)):

@@ -67,7 +67,7 @@ def gather(desc, tiles, full, batch, kv_head, entries, size: gl.constexpr, stop,
     mbarrier.expect(full.index(slot), TILE_BYTES)
     for part in gl.static_range(BLOCK_N // PIECE):
         at = place + part * PIECE
-        start = gl.where(at < stop, key_at(entries, at, at < stop, size), FAR)
+        start = key_at(entries, at, at < stop, size)
         rows = tiles.index(slot).slice(part * PIECE, PIECE, dim=2)
         copy_in(desc, [batch, kv_head, start, 0], full.index(slot), rows)
 
@@ -103,8 +103,9 @@ def fetch_pieces(
 KEY_AT = '''\
 @gluon.jit
 def key_at(entries, place, there, size: gl.constexpr):
-    """The key at a place of a list, whose entry u stands for `size` keys from u * size on; if it is `there`."""
-    return gl.load(entries + place // size, mask=there, other=0) * size + place % size
+    """The key at a place of a list, whose entry u stands for `size` keys from u * size on; one beyond all keys where it
+    is not `there`."""
+    return gl.load(entries + place // size, mask=there, other=FAR // size) * size + place % size
 '''
 
 KEYS_BEFORE = '''\

@@ -45,6 +45,7 @@ TILE_BYTES = gl.constexpr(16384)
 QUERY_BYTES = gl.constexpr(16384)
 LOG2E = gl.constexpr(1.4426950408889634)
 LN2 = gl.constexpr(0.6931471805599453)
+FAR = gl.constexpr(1073741824)
 
 copy_in = getattr(tma, "async_load", None) or tma.async_copy_global_to_shared
 copy_out = getattr(tma, "async_store", None) or tma.async_copy_shared_to_global
@@ -107,8 +108,9 @@ def softmax_step(score, factor, row_max, row_sum):
 
 @gluon.jit
 def key_at(entries, place, there, size: gl.constexpr):
-    """The key at a place of a list, whose entry u stands for `size` keys from u * size on; if it is `there`."""
-    return gl.load(entries + place // size, mask=there, other=0) * size + place % size
+    """The key at a place of a list, whose entry u stands for `size` keys from u * size on; one beyond all keys where it
+    is not `there`."""
+    return gl.load(entries + place // size, mask=there, other=FAR // size) * size + place % size
 
 
 @gluon.jit

@@ -49,8 +49,8 @@ TILE_BYTES = gl.constexpr(16384)
 QUERY_BYTES = gl.constexpr(16384)
 LOG2E = gl.constexpr(1.4426950408889634)
 LN2 = gl.constexpr(0.6931471805599453)
-PIECE = gl.constexpr(8)
 FAR = gl.constexpr(1073741824)
+PIECE = gl.constexpr(8)
 
 copy_in = getattr(tma, "async_load", None) or tma.async_copy_global_to_shared
 copy_out = getattr(tma, "async_store", None) or tma.async_copy_shared_to_global
@@ -113,8 +113,9 @@ def softmax_step(score, factor, row_max, row_sum):
 
 @gluon.jit
 def key_at(entries, place, there, size: gl.constexpr):
-    """The key at a place of a list, whose entry u stands for `size` keys from u * size on; if it is `there`."""
-    return gl.load(entries + place // size, mask=there, other=0) * size + place % size
+    """The key at a place of a list, whose entry u stands for `size` keys from u * size on; one beyond all keys where it
+    is not `there`."""
+    return gl.load(entries + place // size, mask=there, other=FAR // size) * size + place % size
 
 
 @gluon.jit
@@ -290,7 +291,7 @@ def gather(desc, tiles, full, batch, kv_head, entries, size: gl.constexpr, stop,
     mbarrier.expect(full.index(slot), TILE_BYTES)
     for part in gl.static_range(BLOCK_N // PIECE):
         at = place + part * PIECE
-        start = gl.where(at < stop, key_at(entries, at, at < stop, size), FAR)
+        start = key_at(entries, at, at < stop, size)
         rows = tiles.index(slot).slice(part * PIECE, PIECE, dim=2)
         copy_in(desc, [batch, kv_head, start, 0], full.index(slot), rows)
 
@@ -425,7 +426,6 @@ def consumer(
     keep_masked_found = (
         ((kv < q_first - WINDOW + 1) | (kv <= q - WINDOW))
         & (kv < q_last - WINDOW + 1)
-        & (place < stop)
     )
     keep_masked_found = (to_masked == 0) & (stop > 0) & keep_masked_found
     keep = (to_full_found > 0) | keep_masked | keep_masked_found
@@ -496,11 +496,7 @@ def consumer(
         acc = warpgroup_mma(weight, value, acc, is_async=True)
         score = warpgroup_mma_wait(1, deps=[score])
         mbarrier.arrive(key_empty.index(slot), count=1)
-        keep = (
-            ((kv < q_first - WINDOW + 1) | (kv <= q - WINDOW))
-            & (kv < q_last - WINDOW + 1)
-            & (place < stop)
-        )
+        keep = ((kv < q_first - WINDOW + 1) | (kv <= q - WINDOW)) & (kv < q_last - WINDOW + 1)
         score = gl.where(keep, score, float("-inf"))
         weight, rescale, row_max, row_sum = softmax_step(score, score_scale, row_max, row_sum)
         row_sum = anchor(row_sum)
@@ -616,5 +612,5 @@ def hip_forward(
             ),
         ],
         [1],
-        [40],
+        [48],
     )
