@@ -37,8 +37,8 @@ USUAL_LOOPS: Final = 2
 @dataclass(frozen=True, slots=True)
 class Registers:
     """Registers of a thread: of every kernel, and for each element of its scores, its output, the keys that it loads by
-    pointers or by a list, for each loop beyond the usual ones, and for the loop over tiles of a persistent kernel. Above
-    `most` it spills more than a little."""
+    pointers or by a list, for each loop beyond the usual ones, and for the loop over tiles of a persistent kernel.
+    Above `most` it spills more than a little."""
 
     every: float
     score: float

@@ -55,11 +55,12 @@ def _program(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedul
     conditions = [part for run in plan.runs() for part in (run.only, run.mask) if part is not None]
     attributes = {part.name for condition in conditions for part in parts(condition) if isinstance(part, Attribute)}
     grouped = single and not attributes and _shared(plan)
-    ordered, persistent = phase == "prefill", schedule.switch("persistent") > 0
-    if single:
-        rows = head_rows(grouped)
+    persistent = schedule.switch("persistent") > 0
+    ordered = phase == "prefill" and not single
+    if ordered:
+        rows = ordered_rows(plan.aligned, from_first(plan), persistent, tile.descriptors)
     else:
-        rows = ordered_rows(plan.aligned, from_first(plan), persistent) if ordered else tile_rows(plan.aligned)
+        rows = head_rows(grouped) if single else tile_rows(plan.aligned)
     inputs = tuple((option, name) for option, name in pattern.combine.options if isinstance(name, str))
     wanted = Wanted(
         sloped(pattern.score),

@@ -71,7 +71,7 @@ def causal_forward(
     """Attends from query tiles, each of one head; strides are in elements, scale is above 0."""
     program = tl.program_id(0)
     programs = tl.num_programs(0)
-    for turn in range(tl.cdiv(items - program, programs)):
+    for turn in tl.range(0, tl.cdiv(items - program, programs), disable_licm=True):
         # Every second turn goes the other way, so that no program has the longest tile of each.
         back = (turn % 2 == 1) & (turn < items // programs)
         item = turn * programs + tl.where(back, programs - 1 - program, program)
