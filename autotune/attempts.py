@@ -10,7 +10,7 @@ from functools import partial
 from math import inf
 
 from attncc.autotune.budget import Spending
-from attncc.autotune.decide import finalists, hasty, settled
+from attncc.autotune.decide import few, finalists, hasty, settled
 from attncc.autotune.job import Job
 from attncc.autotune.progress import Progress
 from attncc.autotune.race import ControlFailed, Track, race
@@ -56,8 +56,8 @@ class Attempts:
         """The finalists that work, after they have raced once more over many rounds; who was sent home in haste may be
         one of them."""
         again = {trial.schedule: trial for trial in self._again(hasty(self.known.values()), AGAIN)}
-        known = [again.get(schedule, trial) for schedule, trial in self.known.items()]
-        return self._again(finalists(known, self.space), CONFIRM)
+        known = again | {s: trial for s, trial in self.known.items() if s not in again and not few(trial)}
+        return self._again(finalists(known.values(), self.space), CONFIRM)
 
     def _again(self, schedules: Sequence[Schedule], rules: Rules) -> list[Trial]:
         """Trials of those that work, by the samples of last races."""
