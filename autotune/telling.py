@@ -12,7 +12,7 @@ from attncc.ir.schedule import Schedule
 from attncc.library.entry import Timing
 
 #: Schedules whose times differ by less are the same for whoever calls them.
-TIE: Final = 1.015
+TIE: Final = 1.02
 #: The standard error of the mean of the middle half of n samples is 1.09 deviations over the root of n, a deviation
 #: 1.4826 median absolute deviations.
 MIDDLE_ERROR: Final = 1.09 * 1.4826

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from attncc.autotune.budget import Budget
-from attncc.autotune.decide import finalists, hasty
+from attncc.autotune.decide import finalists
 from attncc.autotune.fleet import Fleet
 from attncc.autotune.job import Job, writer_for
 from attncc.autotune.sampler import IsolatedSampler, Sampler
 from attncc.autotune.session import TuneResult
 from attncc.device import host
-from attncc.ir.schedule import Operands, Schedule, SearchSpace, Shape
+from attncc.ir.schedule import Operands, Schedule, Shape
 from attncc.library.entry import Trial
 from attncc.library.store import KernelLibrary
 from attncc.spec import load, lower
@@ -103,7 +103,7 @@ def test_a_cluster_decides_as_one_machine_and_survives_the_loss_of_a_node(cluste
     # What had a trial is timed again only as the control, and in the last race.
     later = set((tmp_path / "log").read_text().splitlines()[timed:])
     space = replayed.LANDSCAPE.space
-    last = {name(job, s) for job in JOBS for s in raced_again(trials(tmp_path / "library", job), space)}
+    last = {name(job, s) for job in JOBS for s in finalists(trials(tmp_path / "library", job), space)}
     assert later
     assert not (later & finished) - last
     assert executor.places == 1
@@ -124,11 +124,6 @@ def test_samples_of_a_slowed_machine_are_taken_again(cluster: Cluster, tmp_path:
     told = dict(result.entry.made_with)
     samples = len((tmp_path / "log").read_text().splitlines())
     assert int(told["dropped samples"]) == samples // 40
-
-
-def raced_again(made: tuple[Trial, ...], space: SearchSpace) -> set[Schedule]:
-    """Those of a last race, and those that are looked at again before it."""
-    return {*finalists(made, space), *hasty(made)}
 
 
 def name(job: Job, schedule: Schedule) -> str:
