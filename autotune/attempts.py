@@ -10,12 +10,12 @@ from functools import partial
 from math import inf
 
 from attncc.autotune.budget import Spending
-from attncc.autotune.decide import finalists, hasty, settled
+from attncc.autotune.decide import finalists, settled
 from attncc.autotune.job import Job
 from attncc.autotune.progress import Progress
 from attncc.autotune.race import ControlFailed, Track, race
 from attncc.autotune.records import Records
-from attncc.autotune.rules import AGAIN, CONFIRM, Rules
+from attncc.autotune.rules import CONFIRM, Rules
 from attncc.autotune.sampler import Sampler
 from attncc.errors import AttnccError, DefaultScheduleFailed
 from attncc.ir.schedule import Schedule, SearchSpace
@@ -53,16 +53,10 @@ class Attempts:
         return min([1.0, *(trial.ratio for trial in self.known.values())])
 
     def confirmed(self) -> list[Trial]:
-        """The finalists that work, after they have raced once more over many rounds; who was sent home in haste may be
-        one of them."""
-        again = {trial.schedule: trial for trial in self._again(hasty(self.known.values()), AGAIN)}
-        known = [again.get(schedule, trial) for schedule, trial in self.known.items()]
-        return self._again(finalists(known, self.space), CONFIRM)
-
-    def _again(self, schedules: Sequence[Schedule], rules: Rules) -> list[Trial]:
-        """Trials of those that work, by the samples of last races."""
-        works = [schedule for schedule in schedules if self.sampler.prepare(schedule) is None]
-        return [Trial(s, self.sampler.source(s), outcome) for s, outcome in self._race(works, "confirm", rules)]
+        """The finalists that work, after they have raced once more over many rounds."""
+        last = finalists(self.known.values(), self.space)
+        works = [schedule for schedule in last if self.sampler.prepare(schedule) is None]
+        return [Trial(s, self.sampler.source(s), outcome) for s, outcome in self._race(works, "confirm", CONFIRM)]
 
     def _recall(self, schedule: Schedule) -> bool:
         """Whether a trial is at hand: of this session, of an earlier one, or of a schedule with the same source."""

@@ -14,14 +14,9 @@ from attncc.library.entry import Timing, Trial
 
 #: So many of the fastest are timed once more, and so many of those that tie with them and would be preferred.
 FASTEST: Final = 6
-PREFERRED: Final = 12
-#: Of one or two samples one may have been disturbed, and so much longer than it should be: so many are looked at again.
-DISTURBED: Final = 1.6
-AGAIN: Final = 40
-
-
+PREFERRED: Final = 6
 #: After so many rounds a machine on which chance still explains more than a tie will not tell more.
-ENOUGH: Final = 96
+ENOUGH: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +52,6 @@ def finalists(trials: Iterable[Trial], space: SearchSpace) -> tuple[Schedule, ..
     ties = sorted(_tied(distinct, distinct[0]), key=lambda trial: _place(trial.schedule, space)) if distinct else []
     last = [*distinct[:FASTEST], *ties[:PREFERRED]]
     return tuple(dict.fromkeys([space.default(), *(trial.schedule for trial in last)]))
-
-
-def hasty(trials: Iterable[Trial]) -> tuple[Schedule, ...]:
-    """Of whom one or two samples are all that is known, and may have been disturbed: the fastest of them."""
-    timed = sorted((trial for trial in trials if isinstance(trial.outcome, Timing)), key=lambda trial: trial.ratio)
-    near = [trial for trial in timed if trial.ratio <= timed[0].ratio * DISTURBED]
-    few = {trial.source: trial for trial in near if isinstance(trial.outcome, Timing) and trial.outcome.samples < 3}
-    return tuple(trial.schedule for trial in few.values())[:AGAIN]
 
 
 def settled(timings: Mapping[Schedule, Timing], space: SearchSpace) -> set[Schedule]:

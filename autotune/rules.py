@@ -30,7 +30,5 @@ class Rules:
 
 
 SEARCH: Final = Rules(rounds=7, limits=LIMITS)
-#: A second look at those of whom little is known.
-AGAIN: Final = Rules(rounds=8, telling=4, share=0.9)
 #: The last race: few of its lanes need all rounds.
 CONFIRM: Final = Rules(rounds=384, telling=8, share=1.0)

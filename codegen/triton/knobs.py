@@ -124,7 +124,7 @@ def _unlowerable(operands: Operands, device: DeviceModel, schedule: Schedule) ->
 def _refusal(operands: Operands, device: DeviceModel, gathered: bool, schedule: Schedule) -> str | None:
     if lowering(schedule) != LOWERINGS[0]:
         return _unlowerable(operands, device, schedule)
-    shared = _shared_bytes(operands, device, gathered, schedule) / 1024
+    shared = shared_bytes(operands, device, gathered, schedule) / 1024
     most = SHARED_KIB.get(device.arch, LEAST_SHARED_KIB)
     if shared * max(1, schedule.switch("persistent")) > most:
         programs = "two programs need" if schedule.switch("persistent") > 1 else "needs"
@@ -149,16 +149,19 @@ def _unspecializable(schedule: Schedule) -> str | None:
     return None
 
 
-def _shared_bytes(operands: Operands, device: DeviceModel, gathered: bool, schedule: Schedule) -> int:
-    """At least: key and value tiles, once for each stage in use, and the query tile where it lies there too. Of keys
-    that a list gathers, fewer tiles are under way."""
+def shared_bytes(operands: Operands, device: DeviceModel, gathered: bool, schedule: Schedule) -> int:
+    """At least: key and value tiles, once for each stage in use, the query tile where it lies there too, and weights
+    that warps exchange. Of keys that a list gathers, fewer tiles are under way if threads share an entry of it."""
     block_m, arch = schedule.number("BLOCK_M"), device.arch
     direct = arch in SHARED_PRODUCTS_ARCHES and operands.dtype != "float32" and block_m >= SHARED_PRODUCTS_ROWS
     stages = schedule.number("num_stages") - (device.kind == "cuda" and not direct)
-    if gathered:
+    if gathered and schedule.number("BLOCK_N") < 32 * schedule.number("num_warps"):
         stages = min(stages, 2 if direct else 1)
     rows = 2 * schedule.number("BLOCK_N") * stages + (max(block_m, LEAST_ROWS) if arch in QUERY_SHARED_ARCHES else 0)
-    return rows * head_block(operands.head_dim) * BYTES[operands.dtype]
+    width = head_block(operands.head_dim)
+    # Where the output is wider than it is high, warps divide its columns, and each needs the weights of all.
+    exchanging = arch in QUERY_SHARED_ARCHES and not direct and operands.dtype != "float32" and width > block_m
+    return (rows * width + exchanging * block_m * schedule.number("BLOCK_N")) * BYTES[operands.dtype]
 
 
 def _accumulators(operands: Operands, device: DeviceModel, schedule: Schedule) -> float:

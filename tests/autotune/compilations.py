@@ -23,13 +23,14 @@ FOLDER: Final = Path(__file__).parent / "compiled"
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """A line of the table; `dead` says that nobody would time the kernel."""
+    """A line of the table; `dead` says that nobody would time the kernel, `shared_bytes` is None if there is none."""
 
     pattern: str
     device: DeviceModel
     operands: Operands
     schedule: Schedule
     dead: bool
+    shared_bytes: int | None
     seconds: float
 
     def refused(self) -> bool:
@@ -73,7 +74,8 @@ def recorded(name: str) -> Iterator[Compilation]:
         schedule = Schedule(tuple((knob.name, value) for knob, value in zip(knobs, values, strict=True)))
         most = figures(device).unit.program_bytes
         dead = outcome[0] != "used" or outcome[2] > SPILL_BYTES or outcome[3] > most
-        yield Compilation(pattern, device, operands, schedule, dead, seconds)
+        shared = outcome[3] if outcome[0] == "used" else None
+        yield Compilation(pattern, device, operands, schedule, dead, shared, seconds)
 
 
 def judged(table: Iterable[Compilation], refused: Callable[[Compilation], bool]) -> Judgement:

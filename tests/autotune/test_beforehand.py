@@ -100,9 +100,10 @@ def test_later_patterns_come_closer_for_a_dozen() -> None:
     assert quantiles(regrets, n=20, method="inclusive")[-1] <= 0.05
 
 
-def alike(landscape: Landscape) -> tuple[bool, str]:
+def alike(landscape: Landscape) -> tuple[str, str]:
     """The machine and the dtype of a landscape."""
-    return landscape.name.startswith("avx2"), landscape.name.rpartition("_")[2]
+    job = job_of(landscape, wide_cpu.__name__)
+    return job.device.arch, job.operands.dtype
 
 
 def first_prior(landscape: Landscape) -> Prior:

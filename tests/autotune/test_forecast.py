@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +137,8 @@ def test_trials_are_judged_by_what_the_rest_of_the_library_foresaw(tmp_path: Pat
 
 
 def test_what_nobody_tries_has_a_reason() -> None:
-    here = job_on("a_shape")
+    # On an A100 products hold their operands in registers: some tiles surely spill.
+    here = replace(job_on("a_shape"), device=named("A100"))
     found = dict(pruned(here))
     spilling = [failure for failure in found.values() if failure.reason == "spills"]
     assert len(found) > len(spilling) > 0

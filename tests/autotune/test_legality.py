@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from attncc.autotune.gpus import figures
 from attncc.autotune.legality import REGISTERS, doomed, doubtful, products, registers
+from attncc.codegen.triton.knobs import shared_bytes
 from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import Tiling
 from tests.autotune.compilations import Compilation, Judgement, judged, planned, recorded
 
-FITTED, UNSEEN = ("fitted_first", "fitted_second"), ("unseen",)
+FITTED, UNSEEN = ("fitted_first", "fitted_second", "fitted_third"), ("unseen", "unseen_second")
 
 
 def schedule(block_m: int, block_n: int, warps: int) -> Schedule:
@@ -18,7 +20,7 @@ def schedule(block_m: int, block_n: int, warps: int) -> Schedule:
     )
 
 
-@pytest.mark.parametrize(("tables", "found", "saved"), [(FITTED, 0.85, 0.55), (UNSEEN, 0.9, 0.6)])
+@pytest.mark.parametrize(("tables", "found", "saved"), [(FITTED, 0.89, 0.55), (UNSEEN, 0.95, 0.6)])
 def test_most_of_the_dead_are_put_off_and_none_of_the_living_lost(
     tables: tuple[str, ...], found: float, saved: float
 ) -> None:
@@ -26,10 +28,20 @@ def test_most_of_the_dead_are_put_off_and_none_of_the_living_lost(
     refused, later = judged(table, Compilation.refused), judged(table, Compilation.put_off)
     print(f"refused: {told(refused)}; refused or put off: {told(later)}")
     assert refused.lost <= 0.015
-    assert refused.found >= 0.65
+    assert refused.found >= 0.7
     assert later.found >= found
-    assert later.lost <= 0.03
+    assert later.lost <= 0.05
     assert later.saved >= saved
+
+
+def test_shared_memory_is_known_beforehand() -> None:
+    """Never thought to be more than it is, and whether it fits is known of every compilation."""
+    for one in (one for tables in (FITTED, UNSEEN) for table in tables for one in recorded(table)):
+        if one.shared_bytes is not None:
+            most, gathered = figures(one.device).unit.program_bytes, one.pattern == "block_sparse"
+            least = shared_bytes(one.operands, one.device, gathered, one.schedule)
+            assert least <= one.shared_bytes, one
+            assert (least > most) == (one.shared_bytes > most), one
 
 
 def told(result: Judgement) -> str:

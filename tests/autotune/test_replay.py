@@ -10,11 +10,13 @@ from math import inf
 from statistics import mean, median, quantiles
 from typing import Final
 
-from attncc.autotune.decide import choose, finalists, hasty, settled
+import pytest
+
+from attncc.autotune.decide import choose, finalists, settled
 from attncc.autotune.effort import EFFORTS
 from attncc.autotune.lane import Lane
 from attncc.autotune.race import Track, race
-from attncc.autotune.rules import AGAIN, CONFIRM
+from attncc.autotune.rules import CONFIRM
 from attncc.autotune.strategies import Prior, rules
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure, Trial
@@ -116,19 +118,26 @@ def test_a_race_costs_no_more_where_samples_differ_by_a_tenth() -> None:
     assert mean(after) <= 0.03
 
 
-def test_tuning_again_on_a_quiet_machine_mostly_decides_the_same() -> None:
-    """Not always: where schedules lie close together up to the edge of a tie, chance says which side one is on."""
+@pytest.mark.parametrize(
+    ("noise", "landscapes", "wanted", "worst"), [(Noisy, RECORDED, 0.95, 0.03), (Recorded, SAMPLED, 0.95, 0.06)]
+)
+def test_tuning_again_mostly_decides_the_same(
+    noise: type[Recorded], landscapes: tuple[Landscape, ...], wanted: float, worst: float
+) -> None:
+    """Not always: where a schedule lies close to the edge of a tie, chance says on which side; and the records of some
+    landscapes differ by a tenth from sample to sample."""
     same, regrets = [], []
-    for landscape in RECORDED:
+    for landscape in landscapes:
         kept = []
         for seed in SEEDS:
-            sampler = Noisy(landscape=landscape, rng=random.Random(seed))
+            sampler = noise(landscape=landscape, rng=random.Random(seed))
             kept.append(confirmed(landscape, sampler, raced(landscape, sampler, seed)))
         same.append(max(map(kept.count, kept)) / len(kept))
         regrets += [regret(landscape, schedule) for schedule in kept]
-    assert mean(same) >= 0.9
+    print(f"{noise.__name__}: {mean(same):.1%} decide the same, regret {mean(regrets):.2%}, at most {max(regrets):.2%}")
+    assert mean(same) >= wanted
     assert mean(regrets) <= 0.02
-    assert max(regrets) <= 0.03
+    assert max(regrets) <= worst
 
 
 def test_the_same_record_always_gives_the_same_decision() -> None:
@@ -141,8 +150,5 @@ def test_the_same_record_always_gives_the_same_decision() -> None:
 
 def confirmed(landscape: Landscape, sampler: Recorded, trials: list[Trial]) -> Schedule:
     track = Track(landscape.space.default(), sampler, sampler.rng, settled=partial(settled, space=landscape.space))
-    lanes = {schedule: Lane() for schedule in hasty(trials)}
-    again = {s: Trial(s, str(s), outcome) for s, outcome in race(lanes, track, AGAIN)}
-    last = finalists([again.get(trial.schedule, trial) for trial in trials], landscape.space)
-    outcomes = race({schedule: lanes.get(schedule, Lane()) for schedule in last}, track, CONFIRM)
+    outcomes = race({schedule: Lane() for schedule in finalists(trials, landscape.space)}, track, CONFIRM)
     return choose([Trial(s, str(s), outcome) for s, outcome in outcomes], landscape.space).kept.schedule
