@@ -12,8 +12,9 @@ from attncc.ir.tile import Tiling
 #: Most query rows of a head that the decode kernel serves faster than a query tile that they do not fill.
 DECODE_ROWS = 8
 
-#: Rows of a query tile; the default; those of a tile for patterns that allow no larger one; the fewest that AMX takes.
-TILE_ROWS, USUAL_ROWS, SMALLEST_TILE, AMX_ROWS = (32, 64, 128), 64, 16, 32
+#: Rows of a query tile; the default; with AMX; those of a tile for patterns that allow no larger one; the fewest that
+#: AMX takes.
+TILE_ROWS, USUAL_ROWS, TILED_ROWS, SMALLEST_TILE, AMX_ROWS = (32, 64, 128), 64, 128, 16, 32
 
 #: Without its instructions for bfloat16, a set may be faster still: on some machines these are slow.
 PLAINER: Mapping[str, str] = {"avx512_bf16+amx": "avx512", "avx512_bf16": "avx512"}
@@ -28,7 +29,8 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
     """The knobs of one phase; query tiles hold a divisor of `grain` rows.
 
     prefill: queries of a tile, keys of a block. decode: heads taken together, keys of a block, fewest keys worth a
-    split. Blocks of 96 keys keep the values of float32 in the first level of cache.
+    split. Blocks of 96 keys keep the values of float32 in the first level of cache; with AMX, large blocks touch acc
+    less often, and large query tiles pair fewer values.
     """
     block_m = _tiles(grain)
     isa = _isa(operands, device, phase == "prefill" and max(block_m, default=0) >= AMX_ROWS)
@@ -36,9 +38,10 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
         return SearchSpace(
             (isa, Knob("rows", (1, 4, 8), 4), Knob("block_n", (64, 128, 256), 128), Knob("split", (512, 2048), 512))
         )
-    block_n = 96 if operands.dtype == "float32" else 192
     assert block_m, f"no query tile fits into {grain} rows; such calls are of phase decode"
-    usual = max(rows for rows in block_m if rows <= USUAL_ROWS)
+    tiles = str(isa.default).endswith("+amx")
+    block_n = 96 if operands.dtype == "float32" else 384 if tiles else 192
+    usual = max(rows for rows in block_m if rows <= (TILED_ROWS if tiles else USUAL_ROWS))
     return SearchSpace((isa, Knob("block_m", block_m, usual), Knob("block_n", (96, 192, 384), block_n)))
 
 

@@ -16,13 +16,23 @@ from attncc.ir.schedule import Operands
 #: The type of what `transpose` transposes, where there is one for the vector operations of that name.
 REGISTERS: Mapping[str, str] = {"avx2": "__m256i", "avx512": "__m512i"}
 
+#: How score_keys fetches the keys that follow, where they lie at equal steps.
+NEXT_KEYS: Mapping[str, str] = {
+    "DECLARE_NEXT": "const element *next[KEYS];",
+    "NEXT_KEY": "next[k] = key + KEYS * step * block->key_stride;",
+    "FETCH_KEY": "__builtin_prefetch(next[k] + line);",
+}
+
+ORDER = "order_columns(block->acc[row]);"
+
 COMMON = "float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];"
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """`fields` are those of `struct block`; `text` defines score_keys and absorb, `load_queries` the function of that
-    name; `before` and `after` enclose a task, `clear` prepares its block. `value_row` is the C expression of what is
+    name; `before` and `after` enclose a task, `clear` prepares its block, `order` brings the columns of
+    a row of acc into order. `value_row` is the C expression of what is
     kept for the row of values at `value`; `lanes` says what vectors of scores stand for."""
 
     fields: tuple[str, ...]
@@ -32,6 +42,7 @@ class Method:
     lanes: Lanes
     before: tuple[str, ...] = ()
     clear: tuple[str, ...] = ()
+    order: str = ""
     after: tuple[str, ...] = ()
 
 
@@ -42,8 +53,9 @@ def method(
     `by_position` if the block says where each key lies; else keys lie first, first + step, ..."""
     found = _method(operands, isa, sizes, combine)
     finding = part("find_keys_amx_gathered" if by_position else "find_keys_amx")
-    next_key = "" if by_position else "__builtin_prefetch(key + KEYS * step * block->key_stride + d);"
-    fields = {"FIND_KEYS": finding, "FETCH_KEY": next_key, "REGROUP": combine.regrouping}
+    fields = {"FIND_KEYS": finding, "REGROUP": combine.regrouping} | dict.fromkeys(NEXT_KEYS, "")
+    if not by_position:
+        fields |= NEXT_KEYS
     which = "k < last ? k : last"
     position = f"block->position[at + ({which})]" if by_position else f"first + ({which}) * step"
     run = "" if by_position else ", int64_t first, int64_t step"
@@ -70,12 +82,15 @@ def _tiles(sizes: Mapping[str, int], combine: Combining) -> Method:
         "float acc[BLOCK_M][PADDED_DIM];",
         COMMON,
         f"const element *value_row[{keys}];",
+        "int height; /* rows, up to whole tiles */",
     )
     before = (part(name) for name in ("tiles", "transpose_avx512", "pairs", "scores_amx"))
     text = (*before, combine.weights("weights_amx"), part("values_amx"))
-    clear = ("memset(block.key_copy, 0, sizeof block.key_copy);",) if sizes["COPY_KEYS"] else ()
+    clear = ["block.height = (block.rows + 31) / 32 * 32;"]
+    if sizes["COPY_KEYS"]:
+        clear.append("memset(block.key_copy, 0, sizeof block.key_copy);")
     load, after = part("load_queries_pairs"), ("_tile_release();",)
-    return Method(fields, text, load, "value", TILED, ("configure_tiles();",), clear, after)
+    return Method(fields, text, load, "value", TILED, ("configure_tiles();",), tuple(clear), ORDER, after)
 
 
 def _pairs(isa: InstructionSet, sizes: Mapping[str, int], combine: Combining) -> Method:
@@ -90,7 +105,7 @@ def _pairs(isa: InstructionSet, sizes: Mapping[str, int], combine: Combining) ->
     before = (part(name) for name in ("transpose_avx512", "pairs", "scores_bf16"))
     absorb = _absorb(isa, sizes, sizes["BLOCK_M"], (combine.regrouping, "pair_values(block);", "weigh_scores(block);"))
     text = (*before, combine.weights("weights_bf16"), part("values_bf16"), absorb)
-    return Method(fields, text, part("load_queries_pairs"), "value", PREFILL)
+    return Method(fields, text, part("load_queries_pairs"), "value", PREFILL, order=ORDER)
 
 
 def _vectors(operands: Operands, isa: InstructionSet, sizes: Mapping[str, int], combine: Combining) -> Method:

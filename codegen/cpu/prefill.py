@@ -37,7 +37,7 @@ def prefill(plan: TilePlan, method: Method, needs: Needs, entry: str) -> Iterato
     yield from _visits(plan, found, method, needs)
     yield method.load_queries
     yield combine.variant("begin_rows")
-    yield part("finish_rows")
+    yield filled(part("finish_rows"), {"ORDER": method.order})
     yield _attend(plan, found, method, needs, name)
     yield part("entry").replace("ENTRY", entry)
 

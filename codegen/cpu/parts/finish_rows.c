@@ -2,6 +2,7 @@
 static void finish_rows(struct block *block, element *out, float *lse) {
     for (int row = 0; row < block->rows; row++) {
         const float sum = block->row_sum[row];
+        ORDER
         const vec share = splat(sum == 0.0f ? 0.0f : 1.0f / sum);
         for (int d = 0; d < HEAD_DIM; d += LANES) {
             const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;

@@ -6,11 +6,21 @@ static inline __m512i pair(vec even, vec odd) {
     return _mm512_ternarylogic_epi32(lower, upper, _mm512_set1_epi32((int)0xffff0000), 0xf8);
 }
 
-/* Writes 32 columns of two rows as pairs, zero where a column does not exist. */
+/* Writes 32 columns of two rows as pairs, zero where a column does not exist; columns come out of order, in fours: the
+   first of every eight, then the last. */
 static inline void interleave(uint32_t *to, const element *even, const element *odd, __mmask32 columns) {
-    const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-    const __m512i a = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi16(columns, even));
-    const __m512i b = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi16(columns, odd));
+    const __m512i a = _mm512_maskz_loadu_epi16(columns, even), b = _mm512_maskz_loadu_epi16(columns, odd);
     _mm512_storeu_si512(to, _mm512_unpacklo_epi16(a, b));
     _mm512_storeu_si512(to + 16, _mm512_unpackhi_epi16(a, b));
+}
+
+/* Brings the columns that `interleave` left out of order back into order. */
+static inline void order_columns(float *row) {
+    const __m512i first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+    const __m512i last = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+    for (int d = 0; d < PADDED_DIM; d += 32) {
+        const vec a = load(row + d), b = load(row + d + 16);
+        store(row + d, _mm512_permutex2var_ps(a, first, b));
+        store(row + d + 16, _mm512_permutex2var_ps(a, last, b));
+    }
 }

@@ -1,27 +1,34 @@
 /* Products of KEYS keys with all queries, into KEYS rows of block->score. `last` is the last key that exists; the rows
-   after it repeat it, and are overwritten or never read. Meanwhile what
-   is read next is fetched. */
+   after it repeat it, and are overwritten or never read. What is read next is fetched line by line meanwhile, since
+   many lines at once would keep the keys waiting. */
 static inline void score_keys(struct block *block, int at, int last RUN_PARAMETERS) {
+    enum { LINE = 64 / sizeof(element) };
     const float *row[KEYS];
+    const element *value[KEYS];
+    DECLARE_NEXT
     for (int k = 0; k < KEYS; k++) {
         const int64_t position = POSITION;
         const element *key = block->key + position * block->key_stride;
         row[k] = KEY_ROW;
-        for (int d = 0; d < HEAD_DIM; d += 64 / (int)sizeof(element)) {
-            FETCH_KEY
-            __builtin_prefetch(block->value + position * block->value_stride + d, 0, 2);
-        }
+        value[k] = block->value + position * block->value_stride;
+        NEXT_KEY
     }
     for (int strip = 0; strip < BLOCK_M / STRIP; strip++) {
         vec sum[KEYS][QUERY_VECS] = {0};
-        for (int d = 0; d < HEAD_DIM; d++) {
-            const float *query = block->query[strip][d];
-#pragma GCC unroll 16
+        for (int line = 0; line < HEAD_DIM; line += LINE) {
             for (int k = 0; k < KEYS; k++) {
-                const vec key = splat(row[k][d]);
+                FETCH_KEY
+                __builtin_prefetch(value[k] + line, 0, 2);
+            }
+            for (int d = line; d < HEAD_DIM && d < line + LINE; d++) {
+                const float *query = block->query[strip][d];
+#pragma GCC unroll 16
+                for (int k = 0; k < KEYS; k++) {
+                    const vec key = splat(row[k][d]);
 #pragma GCC unroll 4
-                for (int v = 0; v < QUERY_VECS; v++) {
-                    sum[k][v] += key * load(query + v * LANES);
+                    for (int v = 0; v < QUERY_VECS; v++) {
+                        sum[k][v] += key * load(query + v * LANES);
+                    }
                 }
             }
         }

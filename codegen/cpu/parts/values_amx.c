@@ -22,7 +22,7 @@ static void pair_values(struct block *block) {
 
 /* Multiplies acc by rescale, passing over groups of rows whose rescale is 1. */
 static void rescale_rows(struct block *block) {
-    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+    for (int lane = 0; lane < block->height; lane += LANES) {
         if (_mm512_cmpneq_ps_mask(load(block->rescale + lane), splat(1.0f)) == 0) {
             continue;
         }
@@ -38,25 +38,25 @@ static void rescale_rows(struct block *block) {
 /* Adds weights times values to acc: 2 x 2 tiles of 16 queries and 16 columns. */
 static void add_values(struct block *block) {
     for (int d = 0; d < PADDED_DIM; d += 32) {
-        for (int row = 0; row < BLOCK_M; row += 32) {
-            _tile_loadd(0, block->acc[row] + d, sizeof block->acc[0]);
-            _tile_loadd(1, block->acc[row] + d + 16, sizeof block->acc[0]);
-            _tile_loadd(2, block->acc[row + 16] + d, sizeof block->acc[0]);
-            _tile_loadd(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
+        for (int row = 0; row < block->height; row += 32) {
+            LOAD_TILE(0, block->acc[row] + d, sizeof block->acc[0]);
+            LOAD_TILE(1, block->acc[row] + d + 16, sizeof block->acc[0]);
+            LOAD_TILE(2, block->acc[row + 16] + d, sizeof block->acc[0]);
+            LOAD_TILE(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
             for (int key = 0; key < block->count; key += 32) {
-                _tile_loadd(4, block->weight[row / 32][key / 32][0], 64);
-                _tile_loadd(6, block->value_pair[d / 32][key / 2], 128);
+                LOAD_TILE(4, block->weight[row / 32][key / 32][0], 64);
+                LOAD_TILE(6, block->value_pair[d / 32][key / 2], 128);
                 _tile_dpbf16ps(0, 4, 6);
-                _tile_loadd(7, block->value_pair[d / 32][key / 2] + 16, 128);
+                LOAD_TILE(7, block->value_pair[d / 32][key / 2] + 16, 128);
                 _tile_dpbf16ps(1, 4, 7);
-                _tile_loadd(5, block->weight[row / 32][key / 32][16], 64);
+                LOAD_TILE(5, block->weight[row / 32][key / 32][16], 64);
                 _tile_dpbf16ps(2, 5, 6);
                 _tile_dpbf16ps(3, 5, 7);
             }
-            _tile_stored(0, block->acc[row] + d, sizeof block->acc[0]);
-            _tile_stored(1, block->acc[row] + d + 16, sizeof block->acc[0]);
-            _tile_stored(2, block->acc[row + 16] + d, sizeof block->acc[0]);
-            _tile_stored(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
+            STORE_TILE(0, block->acc[row] + d, sizeof block->acc[0]);
+            STORE_TILE(1, block->acc[row] + d + 16, sizeof block->acc[0]);
+            STORE_TILE(2, block->acc[row + 16] + d, sizeof block->acc[0]);
+            STORE_TILE(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
         }
     }
 }

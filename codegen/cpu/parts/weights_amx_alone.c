@@ -2,7 +2,7 @@
    come out as bfloat16, one row of 32 keys for each query, and row_sum follows. */
 static void weigh_scores(struct block *block) {
     const vec factor = splat(block->factor);
-    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+    for (int lane = 0; lane < block->height; lane += LANES) {
         const float (*score)[16] = block->score[lane / 16];
         vec row_sum = splat(0.0f), other_sum = splat(0.0f);
         for (int key = 0; key < block->count; key += 32) {

@@ -158,29 +158,36 @@ static inline __attribute__((always_inline)) void transpose(__m256i row[8]) {
 }
 
 /* Products of KEYS keys with all queries, into KEYS rows of block->score. `last` is the last key that exists; the rows
-   after it repeat it, and are overwritten or never read. Meanwhile what
-   is read next is fetched. */
+   after it repeat it, and are overwritten or never read. What is read next is fetched line by line meanwhile, since
+   many lines at once would keep the keys waiting. */
 static inline void score_keys(struct block *block, int at, int last, int64_t first, int64_t step) {
+    enum { LINE = 64 / sizeof(element) };
     const float *row[KEYS];
+    const element *value[KEYS];
+    const element *next[KEYS];
     for (int k = 0; k < KEYS; k++) {
         const int64_t position = first + (k < last ? k : last) * step;
         const element *key = block->key + position * block->key_stride;
         row[k] = key;
-        for (int d = 0; d < HEAD_DIM; d += 64 / (int)sizeof(element)) {
-            __builtin_prefetch(key + KEYS * step * block->key_stride + d);
-            __builtin_prefetch(block->value + position * block->value_stride + d, 0, 2);
-        }
+        value[k] = block->value + position * block->value_stride;
+        next[k] = key + KEYS * step * block->key_stride;
     }
     for (int strip = 0; strip < BLOCK_M / STRIP; strip++) {
         vec sum[KEYS][QUERY_VECS] = {0};
-        for (int d = 0; d < HEAD_DIM; d++) {
-            const float *query = block->query[strip][d];
-#pragma GCC unroll 16
+        for (int line = 0; line < HEAD_DIM; line += LINE) {
             for (int k = 0; k < KEYS; k++) {
-                const vec key = splat(row[k][d]);
+                __builtin_prefetch(next[k] + line);
+                __builtin_prefetch(value[k] + line, 0, 2);
+            }
+            for (int d = line; d < HEAD_DIM && d < line + LINE; d++) {
+                const float *query = block->query[strip][d];
+#pragma GCC unroll 16
+                for (int k = 0; k < KEYS; k++) {
+                    const vec key = splat(row[k][d]);
 #pragma GCC unroll 4
-                for (int v = 0; v < QUERY_VECS; v++) {
-                    sum[k][v] += key * load(query + v * LANES);
+                    for (int v = 0; v < QUERY_VECS; v++) {
+                        sum[k][v] += key * load(query + v * LANES);
+                    }
                 }
             }
         }
@@ -416,7 +423,8 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int64_t
     finish_rows(&block, call->out + place * HEAD_DIM, call->lse + place);
 }
 
-/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. Returns 0. */
+/* Query tiles are tasks, head by head, so that keys and values stay in the cache; in each head those with the most
+   keys, the last ones, begin. Returns 0. */
 int attncc_a_shape(const struct call *call) {
     const int64_t first = floor_div(call->kv_len - call->q_len, BLOCK_M);
     const int64_t tiles = floor_div(call->kv_len - 1, BLOCK_M) - first + 1;
@@ -425,8 +433,8 @@ int attncc_a_shape(const struct call *call) {
     const int parallel = call->threads > 1 && call->q_len * call->kv_len * heads > PARALLEL_SCORES;
 #pragma omp parallel for schedule(dynamic, 1) num_threads((int)call->threads) if (parallel)
     for (int64_t task = 0; task < tasks; task++) {
-        const int64_t owner = task % heads;
-        attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task / heads);
+        const int64_t owner = task / tiles;
+        attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task % tiles);
     }
     return 0;
 }

@@ -175,13 +175,23 @@ static inline __m512i pair(vec even, vec odd) {
     return _mm512_ternarylogic_epi32(lower, upper, _mm512_set1_epi32((int)0xffff0000), 0xf8);
 }
 
-/* Writes 32 columns of two rows as pairs, zero where a column does not exist. */
+/* Writes 32 columns of two rows as pairs, zero where a column does not exist; columns come out of order, in fours: the
+   first of every eight, then the last. */
 static inline void interleave(uint32_t *to, const element *even, const element *odd, __mmask32 columns) {
-    const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-    const __m512i a = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi16(columns, even));
-    const __m512i b = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi16(columns, odd));
+    const __m512i a = _mm512_maskz_loadu_epi16(columns, even), b = _mm512_maskz_loadu_epi16(columns, odd);
     _mm512_storeu_si512(to, _mm512_unpacklo_epi16(a, b));
     _mm512_storeu_si512(to + 16, _mm512_unpackhi_epi16(a, b));
+}
+
+/* Brings the columns that `interleave` left out of order back into order. */
+static inline void order_columns(float *row) {
+    const __m512i first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+    const __m512i last = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+    for (int d = 0; d < PADDED_DIM; d += 32) {
+        const vec a = load(row + d), b = load(row + d + 16);
+        store(row + d, _mm512_permutex2var_ps(a, first, b));
+        store(row + d + 16, _mm512_permutex2var_ps(a, last, b));
+    }
 }
 
 /* Products of KEYS keys with all queries, into KEYS rows of block->score. `last` is the last key that exists; the rows
@@ -412,6 +422,7 @@ static void begin_rows(struct block *block) {
 static void finish_rows(struct block *block, element *out, float *lse) {
     for (int row = 0; row < block->rows; row++) {
         const float sum = block->row_sum[row];
+        order_columns(block->acc[row]);
         const vec share = splat(sum == 0.0f ? 0.0f : 1.0f / sum);
         for (int d = 0; d < HEAD_DIM; d += LANES) {
             const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
@@ -454,7 +465,8 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int64_t
     finish_rows(&block, call->out + place * HEAD_DIM, call->lse + place);
 }
 
-/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. Returns 0. */
+/* Query tiles are tasks, head by head, so that keys and values stay in the cache; in each head those with the most
+   keys, the last ones, begin. Returns 0. */
 int attncc_a_shape(const struct call *call) {
     const int64_t first = floor_div(call->kv_len - call->q_len, BLOCK_M);
     const int64_t tiles = floor_div(call->kv_len - 1, BLOCK_M) - first + 1;
@@ -463,8 +475,8 @@ int attncc_a_shape(const struct call *call) {
     const int parallel = call->threads > 1 && call->q_len * call->kv_len * heads > PARALLEL_SCORES;
 #pragma omp parallel for schedule(dynamic, 1) num_threads((int)call->threads) if (parallel)
     for (int64_t task = 0; task < tasks; task++) {
-        const int64_t owner = task % heads;
-        attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task / heads);
+        const int64_t owner = task / tiles;
+        attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task % tiles);
     }
     return 0;
 }

@@ -6,7 +6,7 @@
    mask: kv <= q
    source: Attention Is All You Need (arXiv 1706.03762)
    digest: 681b9a06e7746e16
-   schedule: isa=avx512_bf16+amx block_m=64 block_n=192
+   schedule: isa=avx512_bf16+amx block_m=128 block_n=384
 
    query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any
    strides with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], in natural units. Query head
@@ -27,7 +27,7 @@
 #endif
 
 /* Sizes of the tiles, in memory and in registers. */
-enum { HEAD_DIM = 128, PADDED_DIM = 128, BLOCK_M = 64, BLOCK_N = 192, KEYS = 32, COPY_KEYS = 0 };
+enum { HEAD_DIM = 128, PADDED_DIM = 128, BLOCK_M = 128, BLOCK_N = 384, KEYS = 32, COPY_KEYS = 0 };
 
 #define LOG2_E 1.4426950408889634f
 #define LN_2 0.6931471805599453f
@@ -120,6 +120,7 @@ struct block {
     float acc[BLOCK_M][PADDED_DIM];
     float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];
     const element *value_row[BLOCK_N];
+    int height; /* rows, up to whole tiles */
     const element *key, *value;
     const struct call *call;
     int64_t key_stride, value_stride, q_first, head, batch;
@@ -135,17 +136,19 @@ static __attribute__((constructor)) void ask_for_tiles(void) {
 
 /* All eight tile registers as 16 rows of 64 bytes. */
 static void configure_tiles(void) {
-    struct {
+    static const struct {
         uint8_t palette, start_row, reserved[14];
         uint16_t row_bytes[16];
         uint8_t rows[16];
-    } tiles = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        tiles.row_bytes[i] = 64;
-        tiles.rows[i] = 16;
-    }
+    } tiles = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
     _tile_loadconfig(&tiles);
 }
+
+/* Unlike the compiler's own, these say that they read memory: what is stored before them is there. */
+#define LOAD_TILE(tile, from, bytes)                                                                                   \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile::"r"(from), "r"((int64_t)(bytes)) : "memory")
+#define STORE_TILE(tile, to, bytes)                                                                                    \
+    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"(to), "r"((int64_t)(bytes)) : "memory")
 
 /* Transposes 16 rows of 16 words. */
 static inline __attribute__((always_inline)) void transpose(__m512i row[16]) {
@@ -186,13 +189,23 @@ static inline __m512i pair(vec even, vec odd) {
     return _mm512_ternarylogic_epi32(lower, upper, _mm512_set1_epi32((int)0xffff0000), 0xf8);
 }
 
-/* Writes 32 columns of two rows as pairs, zero where a column does not exist. */
+/* Writes 32 columns of two rows as pairs, zero where a column does not exist; columns come out of order, in fours: the
+   first of every eight, then the last. */
 static inline void interleave(uint32_t *to, const element *even, const element *odd, __mmask32 columns) {
-    const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-    const __m512i a = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi16(columns, even));
-    const __m512i b = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi16(columns, odd));
+    const __m512i a = _mm512_maskz_loadu_epi16(columns, even), b = _mm512_maskz_loadu_epi16(columns, odd);
     _mm512_storeu_si512(to, _mm512_unpacklo_epi16(a, b));
     _mm512_storeu_si512(to + 16, _mm512_unpackhi_epi16(a, b));
+}
+
+/* Brings the columns that `interleave` left out of order back into order. */
+static inline void order_columns(float *row) {
+    const __m512i first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+    const __m512i last = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+    for (int d = 0; d < PADDED_DIM; d += 32) {
+        const vec a = load(row + d), b = load(row + d + 16);
+        store(row + d, _mm512_permutex2var_ps(a, first, b));
+        store(row + d + 16, _mm512_permutex2var_ps(a, last, b));
+    }
 }
 
 /* Products of KEYS keys with all queries, into KEYS rows of block->score: 2 x 2 tiles of 16 keys and 16 queries. Keys
@@ -208,33 +221,37 @@ static inline void score_keys(struct block *block, int at, int last, int64_t fir
         bytes = sizeof block->key_copy[0];
     }
     const element *next = (const element *)((const char *)key + 16 * bytes);
-    for (int lane = 0; lane < BLOCK_M; lane += 32) {
+    for (int lane = 0; lane < block->height; lane += 32) {
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);
         _tile_zero(3);
         for (int d = 0; d < HEAD_DIM; d += 32) {
-            _tile_loadd(4, key + d, bytes);
-            _tile_loadd(6, block->query[d / 2] + lane, sizeof block->query[0]);
+            LOAD_TILE(4, key + d, bytes);
+            LOAD_TILE(6, block->query[d / 2] + lane, sizeof block->query[0]);
             _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, block->query[d / 2] + lane + 16, sizeof block->query[0]);
+            LOAD_TILE(7, block->query[d / 2] + lane + 16, sizeof block->query[0]);
             _tile_dpbf16ps(1, 4, 7);
-            _tile_loadd(5, next + d, bytes);
+            LOAD_TILE(5, next + d, bytes);
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
-        _tile_stored(0, block->score[lane / 16][at], 64);
-        _tile_stored(1, block->score[lane / 16 + 1][at], 64);
-        _tile_stored(2, block->score[lane / 16][at + 16], 64);
-        _tile_stored(3, block->score[lane / 16 + 1][at + 16], 64);
+        STORE_TILE(0, block->score[lane / 16][at], 64);
+        STORE_TILE(1, block->score[lane / 16 + 1][at], 64);
+        STORE_TILE(2, block->score[lane / 16][at + 16], 64);
+        STORE_TILE(3, block->score[lane / 16 + 1][at + 16], 64);
     }
 }
 
+/* The exponent of 2 that a new maximum must be above the old one to be taken. */
+#define SURPASSED 8.0f
+
 /* Turns the scores of the block into weights, 32 keys of 16 queries at a time: row_max, row_sum and rescale follow the
-   running softmax; the weights come out as bfloat16, one row of 32 keys for each query. */
+   running softmax; the weights come out as bfloat16, one row of 32 keys for each query. A maximum that is
+   not far above the old one leaves row_max and acc as they are: weights above 1 are no less exact. */
 static void weigh_scores(struct block *block) {
     const vec factor = splat(block->factor);
-    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+    for (int lane = 0; lane < block->height; lane += LANES) {
         const float (*score)[16] = block->score[lane / 16];
         const vec before = load(block->row_max + lane);
         vec row_max = before, other_max = before;
@@ -243,6 +260,8 @@ static void weigh_scores(struct block *block) {
             other_max = larger(other_max, load(score[key + 1]));
         }
         row_max = larger(row_max, other_max);
+        const __mmask16 surpassed = _mm512_cmp_ps_mask((row_max - before) * factor, splat(SURPASSED), _CMP_NLE_UQ);
+        row_max = _mm512_mask_mov_ps(before, surpassed, row_max);
         const vec shift = row_max * factor;
         const vec rescale = exp2_lanes((before - row_max) * factor);
         vec row_sum = splat(0.0f), other_sum = splat(0.0f);
@@ -292,7 +311,7 @@ static void pair_values(struct block *block) {
 
 /* Multiplies acc by rescale, passing over groups of rows whose rescale is 1. */
 static void rescale_rows(struct block *block) {
-    for (int lane = 0; lane < BLOCK_M; lane += LANES) {
+    for (int lane = 0; lane < block->height; lane += LANES) {
         if (_mm512_cmpneq_ps_mask(load(block->rescale + lane), splat(1.0f)) == 0) {
             continue;
         }
@@ -308,25 +327,25 @@ static void rescale_rows(struct block *block) {
 /* Adds weights times values to acc: 2 x 2 tiles of 16 queries and 16 columns. */
 static void add_values(struct block *block) {
     for (int d = 0; d < PADDED_DIM; d += 32) {
-        for (int row = 0; row < BLOCK_M; row += 32) {
-            _tile_loadd(0, block->acc[row] + d, sizeof block->acc[0]);
-            _tile_loadd(1, block->acc[row] + d + 16, sizeof block->acc[0]);
-            _tile_loadd(2, block->acc[row + 16] + d, sizeof block->acc[0]);
-            _tile_loadd(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
+        for (int row = 0; row < block->height; row += 32) {
+            LOAD_TILE(0, block->acc[row] + d, sizeof block->acc[0]);
+            LOAD_TILE(1, block->acc[row] + d + 16, sizeof block->acc[0]);
+            LOAD_TILE(2, block->acc[row + 16] + d, sizeof block->acc[0]);
+            LOAD_TILE(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
             for (int key = 0; key < block->count; key += 32) {
-                _tile_loadd(4, block->weight[row / 32][key / 32][0], 64);
-                _tile_loadd(6, block->value_pair[d / 32][key / 2], 128);
+                LOAD_TILE(4, block->weight[row / 32][key / 32][0], 64);
+                LOAD_TILE(6, block->value_pair[d / 32][key / 2], 128);
                 _tile_dpbf16ps(0, 4, 6);
-                _tile_loadd(7, block->value_pair[d / 32][key / 2] + 16, 128);
+                LOAD_TILE(7, block->value_pair[d / 32][key / 2] + 16, 128);
                 _tile_dpbf16ps(1, 4, 7);
-                _tile_loadd(5, block->weight[row / 32][key / 32][16], 64);
+                LOAD_TILE(5, block->weight[row / 32][key / 32][16], 64);
                 _tile_dpbf16ps(2, 5, 6);
                 _tile_dpbf16ps(3, 5, 7);
             }
-            _tile_stored(0, block->acc[row] + d, sizeof block->acc[0]);
-            _tile_stored(1, block->acc[row] + d + 16, sizeof block->acc[0]);
-            _tile_stored(2, block->acc[row + 16] + d, sizeof block->acc[0]);
-            _tile_stored(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
+            STORE_TILE(0, block->acc[row] + d, sizeof block->acc[0]);
+            STORE_TILE(1, block->acc[row] + d + 16, sizeof block->acc[0]);
+            STORE_TILE(2, block->acc[row + 16] + d, sizeof block->acc[0]);
+            STORE_TILE(3, block->acc[row + 16] + d + 16, sizeof block->acc[0]);
         }
     }
 }
@@ -428,6 +447,7 @@ static void begin_rows(struct block *block) {
 static void finish_rows(struct block *block, element *out, float *lse) {
     for (int row = 0; row < block->rows; row++) {
         const float sum = block->row_sum[row];
+        order_columns(block->acc[row]);
         const vec share = splat(sum == 0.0f ? 0.0f : 1.0f / sum);
         for (int d = 0; d < HEAD_DIM; d += LANES) {
             const int at = d + LANES <= HEAD_DIM ? d : HEAD_DIM - LANES;
@@ -459,6 +479,7 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int64_t
     block.count = 0;
     load_queries(&block, query + row * call->query_stride[2], call->query_stride[2]);
     begin_rows(&block);
+    block.height = (block.rows + 31) / 32 * 32;
     visit_full(&block, 0, q_first + 1, 1);
     visit_kv_le_q(&block, greater(0, q_first + 1), q_last + 1, 1);
 
@@ -470,7 +491,8 @@ static void attend(const struct call *call, int64_t batch, int64_t head, int64_t
     _tile_release();
 }
 
-/* Query tiles of all heads are tasks; those with the most keys, the last ones, begin. Returns 0. */
+/* Query tiles are tasks, head by head, so that keys and values stay in the cache; in each head those with the most
+   keys, the last ones, begin. Returns 0. */
 int attncc_causal(const struct call *call) {
     const int64_t first = floor_div(call->kv_len - call->q_len, BLOCK_M);
     const int64_t tiles = floor_div(call->kv_len - 1, BLOCK_M) - first + 1;
@@ -479,8 +501,8 @@ int attncc_causal(const struct call *call) {
     const int parallel = call->threads > 1 && call->q_len * call->kv_len * heads > PARALLEL_SCORES;
 #pragma omp parallel for schedule(dynamic, 1) num_threads((int)call->threads) if (parallel)
     for (int64_t task = 0; task < tasks; task++) {
-        const int64_t owner = task % heads;
-        attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task / heads);
+        const int64_t owner = task / tiles;
+        attend(call, owner / call->q_heads, owner % call->q_heads, first + tiles - 1 - task % tiles);
     }
     return 0;
 }
