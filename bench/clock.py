@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import torch
 
@@ -35,10 +36,18 @@ class Sampled:
     samples: int
 
 
-def interleave(calls: Mapping[str, Callable[[], object]], clock: Clock, rounds: int) -> dict[str, Sampled]:
-    """Times every call once a round, each round starting with another; calls have been warmed up."""
+def interleave(
+    calls: Mapping[str, Callable[[], object]],
+    clock: Clock,
+    rounds: int,
+    others: Mapping[str, Callable[[], float]] = MappingProxyType({}),
+) -> dict[str, Sampled]:
+    """Times every call once a round, each round starting with another; calls have been warmed up. `others` take part
+    with samples of their own, in seconds."""
     repeats = {name: _repeats(call, clock) for name, call in calls.items()}
-    return turns({name: partial(_once, call, clock, repeats[name]) for name, call in calls.items()}, rounds)
+    return turns(
+        {name: partial(_once, call, clock, repeats[name]) for name, call in calls.items()} | dict(others), rounds
+    )
 
 
 def turns(samples: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Sampled]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from attncc.codegen.cpu.toolchain import compiler
 from attncc.device import CPU_ARCHES, host
+from attncc.ir.schedule import DType
 from attncc.report.record import Peak
+from attncc.report.speed import YARDSTICKS
 
 SOURCE = Path(__file__).with_name("peak.c")
 REPEATS = 7
@@ -40,7 +43,14 @@ LOOPS: Mapping[str, Loop] = {
 
 def peaks() -> tuple[Peak, ...]:
     """The best of REPEATS for every loop this CPU can run; none where it is no x86. Raises NoCompiler."""
-    return tuple(_measured(_built())) if "avx2" in _arches() else ()
+    return tuple(_measured()) if "avx2" in _arches() else ()
+
+
+def yardstick(dtype: DType) -> Callable[[], float] | None:
+    """Measures at each call what kernels of `dtype` are held against, in GFLOP/s of one core."""
+    if "avx2" not in _arches():
+        return None
+    return next((probe for name in YARDSTICKS[dtype] if (probe := _probe(name))), None)
 
 
 def bandwidth() -> float | None:
@@ -53,6 +63,7 @@ def bandwidth() -> float | None:
     return max(float(function(data.ctypes.data, MEMORY_BYTES)) for _ in range(REPEATS))
 
 
+@cache
 def _built() -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "peak.so"
@@ -60,13 +71,20 @@ def _built() -> ctypes.CDLL:
         return ctypes.CDLL(str(library))
 
 
-def _measured(library: ctypes.CDLL) -> Iterator[Peak]:
-    for instruction, loop in LOOPS.items():
-        if loop.arch not in _arches() or ("amx" in instruction and not library.amx_permitted()):
-            continue
-        function = getattr(library, loop.function)
-        function.argtypes, function.restype = [ctypes.c_long], ctypes.c_double
-        yield Peak(instruction, max(function(loop.rounds) for _ in range(REPEATS)))
+def _measured() -> Iterator[Peak]:
+    for instruction in LOOPS:
+        if probe := _probe(instruction):
+            yield Peak(instruction, max(probe() for _ in range(REPEATS)))
+
+
+def _probe(instruction: str) -> Callable[[], float] | None:
+    """GFLOP/s of one core, measured at each call; None if the host has no such instruction."""
+    loop, library = LOOPS[instruction], _built()
+    if loop.arch not in _arches() or ("amx" in instruction and not library.amx_permitted()):
+        return None
+    function = getattr(library, loop.function)
+    function.argtypes, function.restype = [ctypes.c_long], ctypes.c_double
+    return lambda: float(function(loop.rounds))
 
 
 def _arches() -> tuple[str, ...]:

@@ -31,6 +31,8 @@ REPORTS = Path("reports")
 COLD = "eager cold"
 #: A prompt through a model takes minutes.
 MODEL_ROUNDS = 3
+#: The name under which the yardstick takes its turns; its samples are seconds for a GFLOP.
+PEAK = "peak"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +194,14 @@ def measure(case: Case, posed: Problem, threads: int, clock: Clock, rounds: int)
                 yield Timing(
                     case.name, name, threads, clock, PEERS[name].same_result(posed), reason=str(error).splitlines()[0]
                 )
-        for name, found in interleave({name: one.call for name, one in ready.items()}, clock, rounds).items():
-            same, error_norm = ready[name].same_result, ready[name].error
-            yield Timing(case.name, name, threads, clock, same, found.micros, found.spread, found.samples, error_norm)
+        calls, probe = {name: one.call for name, one in ready.items()}, peak.yardstick(case.dtype)
+        others = {PEAK: lambda: 1 / probe()} if probe and threads == 1 else {}
+        times = interleave(calls, clock, rounds, others)
+        reached = 1e6 / times.pop(PEAK).micros if others else None
+        for name, found in times.items():
+            same, error = ready[name].same_result, ready[name].error
+            figures = found.micros, found.spread, found.samples
+            yield Timing(case.name, name, threads, clock, same, *figures, error, peak=reached)
 
 
 @dataclass(frozen=True, slots=True)

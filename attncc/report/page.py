@@ -143,7 +143,9 @@ def _ceilings(found: Record) -> Iterator[Block]:
     yield Heading("Ceilings, measured as well")
     yield tables.peaks(found.peaks, found.bandwidth)
     if found.workloads:
-        yield Paragraph(f"Fractions of peak are of {_yardsticks(found)}.")
+        again = ", measured again in the rounds of each workload on one thread, since clocks change"
+        probed = again if any(timing.peak for timing in found.timings) else ""
+        yield Paragraph(f"Fractions of peak are of {_yardsticks(found)}{probed}.")
     if roofline.points(found):
         yield Paragraph(roofline.LEGEND)
         yield Picture(ROOFLINE, "useful GFLOP/s of each workload on one thread, under the measured roof")

@@ -41,7 +41,8 @@ class Workload:
 class Timing:
     """One peer on one workload: the median of `samples` in microseconds, and half the interquartile range as a
     fraction of it; or the reason there is none. `same_result` is False for a peer that computes a denser result.
-    `error` is the relative error norm against float64, on sampled rows."""
+    `error` is the relative error norm against float64, on sampled rows; `peak`, in GFLOP/s, the median of what one
+    core reached in the same rounds on nothing but multiply-adds."""
 
     workload: str
     peer: str
@@ -53,6 +54,7 @@ class Timing:
     samples: int = 0
     error: float | None = None
     reason: str | None = None
+    peak: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,11 +59,13 @@ def gflops(work: Workload, timing: Timing) -> float | None:
 
 
 def share_of_peak(record: Record, work: Workload, timing: Timing) -> float | None:
-    """Useful speed over the measured peak of as many cores; None for single queries, which memory limits."""
-    speed, peak = gflops(work, timing), yardstick(record, work.dtype)
+    """Useful speed over the peak of as many cores, of the same rounds if it was measured in them, since clocks change;
+    None for single queries, which memory limits."""
+    speed, best = gflops(work, timing), yardstick(record, work.dtype)
+    peak = timing.peak or (best.gflops if best else None)
     if speed is None or peak is None or work.shape.q_len == 1:
         return None
-    return speed / (peak.gflops * timing.threads)
+    return speed / (peak * timing.threads)
 
 
 def yardstick(record: Record, dtype: DType) -> Peak | None:
