@@ -199,9 +199,9 @@ def measure(case: Case, posed: Problem, threads: int, clock: Clock, rounds: int)
         times = interleave(calls, clock, rounds, others)
         reached = 1e6 / times.pop(PEAK).micros if others else None
         for name, found in times.items():
-            same, error = ready[name].same_result, ready[name].error
+            same, norm = ready[name].same_result, ready[name].error
             figures = found.micros, found.spread, found.samples
-            yield Timing(case.name, name, threads, clock, same, *figures, error, peak=reached)
+            yield Timing(case.name, name, threads, clock, same, *figures, norm, peak=reached)
 
 
 @dataclass(frozen=True, slots=True)
