@@ -11,8 +11,8 @@ import pytest
 
 from attncc.autotune.budget import UNLIMITED, Budget, Spending
 from attncc.autotune.job import Job
-from attncc.autotune.strategies import last
 from attncc.autotune.session import TuneResult
+from attncc.autotune.strategies import last
 from attncc.autotune.tuner import tune
 from attncc.errors import AttnccError, DefaultScheduleFailed, UnknownStrategy, UnsafeDirectory
 from attncc.ir.schedule import Schedule
