@@ -15,7 +15,7 @@ from attncc.autotune.job import Job
 from attncc.autotune.progress import Progress
 from attncc.autotune.race import ControlFailed, Track, race
 from attncc.autotune.records import Records
-from attncc.autotune.rules import CONFIRM, Rules
+from attncc.autotune.rules import Rules
 from attncc.autotune.sampler import Sampler
 from attncc.errors import AttnccError, DefaultScheduleFailed
 from attncc.ir.schedule import Schedule, SearchSpace
@@ -34,6 +34,7 @@ class Attempts:
     spending: Spending
     seed: int
     rules: Rules
+    last: Rules
     known: dict[Schedule, Trial] = field(default_factory=dict)
     tried: int = 0
 
@@ -54,9 +55,9 @@ class Attempts:
 
     def confirmed(self) -> list[Trial]:
         """The finalists that work, after they have raced once more over many rounds."""
-        last = finalists(self.known.values(), self.space)
-        works = [schedule for schedule in last if self.sampler.prepare(schedule) is None]
-        return [Trial(s, self.sampler.source(s), outcome) for s, outcome in self._race(works, "confirm", CONFIRM)]
+        final = finalists(self.known.values(), self.space, self.last.places)
+        works = [schedule for schedule in final if self.sampler.prepare(schedule) is None]
+        return [Trial(s, self.sampler.source(s), outcome) for s, outcome in self._race(works, "confirm", self.last)]
 
     def _recall(self, schedule: Schedule) -> bool:
         """Whether a trial is at hand: of this session, of an earlier one, or of a schedule with the same source."""

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from statistics import median
-from typing import Final
 
 from attncc.autotune.telling import DOUBT, TIE, apart, chance
 from attncc.ir.schedule import Schedule, SearchSpace
 from attncc.library.entry import Timing, Trial
-
-#: So many of the fastest are timed once more, and so many of those that tie with them and would be preferred.
-FASTEST: Final = 6
-PREFERRED: Final = 6
-#: After so many rounds a machine on which chance still explains more than a tie will not tell more.
-ENOUGH: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +35,14 @@ def choose(trials: Sequence[Trial], space: SearchSpace) -> Choice:
     return Choice(kept, tuple(trial for trial in tied if trial is not kept))
 
 
-def finalists(trials: Iterable[Trial], space: SearchSpace) -> tuple[Schedule, ...]:
-    """What is timed once more, together: the default, the fastest few, and of those that tie with the fastest the ones
-    that would be kept before it. Schedules with the same source are one kernel."""
+def finalists(trials: Iterable[Trial], space: SearchSpace, places: int) -> tuple[Schedule, ...]:
+    """What is timed once more, together: the default, as many of the fastest as there are `places`, and as many of
+    those that tie with the fastest, in order of preference. Schedules with the same source are one kernel."""
     timed = sorted((trial for trial in trials if isinstance(trial.outcome, Timing)), key=lambda trial: trial.ratio)
     kernels = {trial.source: trial for trial in reversed(timed)}
     distinct = [trial for trial in timed if kernels[trial.source] is trial]
     ties = sorted(_tied(distinct, distinct[0]), key=lambda trial: _place(trial.schedule, space)) if distinct else []
-    last = [*distinct[:FASTEST], *ties[:PREFERRED]]
+    last = [*distinct[:places], *ties[:places]]
     return tuple(dict.fromkeys([space.default(), *(trial.schedule for trial in last)]))
 
 
@@ -62,9 +54,6 @@ def settled(timings: Mapping[Schedule, Timing], space: SearchSpace) -> set[Sched
     """
     best, among = min(timings.values(), key=lambda timing: timing.ratio), len(timings)
 
-    if min(timing.samples for timing in timings.values()) >= ENOUGH and _noisy(timings.values()):
-        return set(timings)
-
     def ties(timing: Timing) -> bool:
         return all(timing.ratio <= other.ratio * (TIE - chance(timing, other, among)) for other in timings.values())
 
@@ -75,11 +64,6 @@ def settled(timings: Mapping[Schedule, Timing], space: SearchSpace) -> set[Sched
         return set(timings)
     fast = {s for s, timing in timings.items() if timing.ratio <= best.ratio * (1 + chance(best, timing, among))}
     return set(timings) - still_open - fast
-
-
-def _noisy(timings: Collection[Timing]) -> bool:
-    """Whether chance explains more than would be noticed, of equal schedules as these were timed."""
-    return median(chance(timing, timing, len(timings)) for timing in timings) > TIE - 1
 
 
 def _tied(trials: Sequence[Trial], best: Trial) -> list[Trial]:

@@ -75,8 +75,8 @@ def opened(
 ) -> Session:
     """The session of a task, nothing of it done yet."""
     records = Records(library, job.key())
-    how = strategies.rules(strategy)
-    return Session(Attempts(job, job.space(), sampler, records, progress, spending, seed, how))
+    how, last = strategies.rules(strategy), strategies.last(strategy)
+    return Session(Attempts(job, job.space(), sampler, records, progress, spending, seed, how, last))
 
 
 def isolated_sampler(job: Job, stack: ExitStack, seconds: float = PREPARE_SECONDS) -> IsolatedSampler:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ROOM = Path(__file__).parent
 
 
+@cache
 def scores() -> tuple[str, ...]:
     """The names of all scores, sorted: the files of this room that have options."""
     return tuple(sorted(path.stem for path in ROOM.glob("*.py") if "OPTIONS" in _literals(path.stem)))

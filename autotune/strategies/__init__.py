@@ -2,7 +2,7 @@
 
 A strategy is a function `search(space, rng, prior)` that yields schedules and is sent their trials, in the same order
 and with the failures. It ends when it has nothing more to propose. It cannot measure, spend or log. A file may say with
-RULES how its proposals are raced.
+RULES how its proposals are raced, and with LAST how the fastest of them are once more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
-from attncc.autotune.rules import SEARCH, Rules
+from attncc.autotune.rules import CONFIRM, SEARCH, Rules
 from attncc.errors import UnknownStrategy
 from attncc.ir.schedule import Schedule, SearchSpace
 from attncc.library.entry import Trial
@@ -53,6 +53,11 @@ def named(name: str) -> Strategy:
 def rules(name: str) -> Rules:
     """How the proposals of the strategy in the file of this name are raced."""
     return cast(Rules, getattr(importlib.import_module(f"{__name__}.{name}"), "RULES", SEARCH))
+
+
+def last(name: str) -> Rules:
+    """How what the strategy in the file of this name has found is raced once more."""
+    return cast(Rules, getattr(importlib.import_module(f"{__name__}.{name}"), "LAST", CONFIRM))
 
 
 def ratio(trial: Trial) -> float:

@@ -6,7 +6,7 @@ from attncc.codegen.kernel import CompiledKernel, KernelSource, Phase
 from attncc.codegen.triton.emit import emit as emit_triton
 from attncc.codegen.triton.knobs import LOWERINGS, lowering, space, tiling
 from attncc.codegen.triton.phases import phase
-from attncc.codegen.triton.specialized import unmergeable
+from attncc.codegen.triton.specialized import mergeable
 from attncc.codegen.triton.toolchain import toolchain
 from attncc.device import DeviceModel
 from attncc.ir.schedule import Operands, Schedule
@@ -18,7 +18,7 @@ __all__ = ["build", "emit", "phase", "space", "tiling", "toolchain"]
 def emit(plan: TilePlan, operands: Operands, phase: Phase, schedule: Schedule) -> KernelSource:
     """The source for one schedule. A plan that has no Gluon kernel, or whose runs are not one loop, gets the kernel of
     Triton's own that has the same other knobs."""
-    if schedule.switch("warp_specialize") and unmergeable(plan) is not None:
+    if schedule.switch("warp_specialize") and not mergeable(plan):
         schedule = schedule.replace("warp_specialize", 0)
     if lowering(schedule) == LOWERINGS[0]:
         return emit_triton(plan, operands, phase, schedule)

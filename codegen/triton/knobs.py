@@ -32,7 +32,7 @@ LOWERED_HEAD_DIMS, LOWERED_ROWS = (64, 128), 64
 #: So many programs for each SM of NVIDIA, each of which takes several query tiles; with 0, each takes one.
 PERSISTENT = (0, 1, 2)
 #: Whether copies, products and softmax have warps of their own; where Triton makes such kernels, for plans whose runs
-#: are one loop (`specialized.unmergeable`). Elsewhere it refuses, ignores it, or compiles something else (Hopper).
+#: are one loop (`specialized.mergeable`). Elsewhere it refuses, ignores it, or compiles something else (Hopper).
 WARP_SPECIALIZE, SPECIALIZED_ARCHES = (0, 1), ("sm_100", "sm_103")
 
 #: The model of a GPU is one of Triton's kernels, all of whose warps do the same.

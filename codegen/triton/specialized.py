@@ -32,17 +32,14 @@ class Stretch:
     masked: bool
 
 
-def unmergeable(plan: TilePlan) -> str | None:
-    """Why the runs of a plan are not one loop; None if they are."""
-    if any(_strips(plan.body)):
-        return "its runs lie in strips"
-    if plan.lists:
-        return "its keys are chosen at run time"
+def mergeable(plan: TilePlan) -> bool:
+    """Whether the runs of a plan are one loop: none in strips, no keys chosen at run time, no inputs in the mask, and a
+    rule of combination that weighs each key by itself."""
+    if plan.lists or any(_strips(plan.body)):
+        return False
     if any(tokens(run.mask, position) for run in plan.runs() for position in ("q", "kv")):
-        return "its mask asks for inputs"
-    if rules()[plan.pattern.combine.rule].TRITON.unit is not None:
-        return f"its rule of combination is {plan.pattern.combine.rule}"
-    return None
+        return False
+    return rules()[plan.pattern.combine.rule].TRITON.unit is None
 
 
 def _strips(body: Body) -> Iterator[Strips]:
@@ -54,7 +51,7 @@ def _strips(body: Body) -> Iterator[Strips]:
 
 
 def merged(w: Writer, tile: TileText, plan: TilePlan) -> None:
-    """The runs of a plan that is not `unmergeable`: step by step, those without a mask first.
+    """The runs of a plan that is `mergeable`: step by step, those without a mask first.
 
     A tile that sees no key takes one step, of which the mask leaves nothing.
     """
@@ -97,7 +94,7 @@ def _stretches(body: Body, tile: TileText, where: BoolExpr) -> Iterator[Stretch]
                 yield from _stretches(then, tile, conjunction(where, condition))
                 yield from _stretches(orelse, tile, conjunction(where, fold(Not(condition))))
             case Strips():
-                raise AssertionError("plans with strips are unmergeable")
+                raise AssertionError("plans with strips are not mergeable")
             case _:
                 assert_never(node)
 

@@ -21,7 +21,7 @@ CONTROL: Final = 1000.0
 FOLDER: Final = Path(__file__).parent / "recorded"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Landscape:
     """A space and the microseconds of each schedule; None for one that fails."""
 

@@ -115,5 +115,5 @@ def test_the_default_is_always_among_the_finalists() -> None:
         made(32, 1.0),
         Trial(schedule(16), "", Failure("crash", "")),
     ]
-    assert finalists(trials, SPACE) == (schedule(32), schedule(64), schedule(128), schedule(16))
-    assert finalists([], SPACE) == (schedule(32),)
+    assert finalists(trials, SPACE, 6) == (schedule(32), schedule(64), schedule(128), schedule(16))
+    assert finalists([], SPACE, 6) == (schedule(32),)

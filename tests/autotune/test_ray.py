@@ -103,7 +103,7 @@ def test_a_cluster_decides_as_one_machine_and_survives_the_loss_of_a_node(cluste
     # What had a trial is timed again only as the control, and in the last race.
     later = set((tmp_path / "log").read_text().splitlines()[timed:])
     space = replayed.LANDSCAPE.space
-    last = {name(job, s) for job in JOBS for s in finalists(trials(tmp_path / "library", job), space)}
+    last = {name(job, s) for job in JOBS for s in finalists(trials(tmp_path / "library", job), space, 4)}
     assert later
     assert not (later & finished) - last
     assert executor.places == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from math import inf
 from statistics import mean, median, quantiles
 from typing import Final
@@ -14,38 +14,40 @@ import pytest
 
 from attncc.autotune.decide import choose, finalists, settled
 from attncc.autotune.effort import EFFORTS
+from attncc.autotune.forecast import Forecast
 from attncc.autotune.lane import Lane
 from attncc.autotune.race import Track, race
-from attncc.autotune.rules import CONFIRM
-from attncc.autotune.strategies import Prior, rules
+from attncc.autotune.rules import Rules
+from attncc.autotune.strategies import Prior, last, named, rules
 from attncc.ir.schedule import Schedule
 from attncc.library.entry import Failure, Trial
-from tests.autotune.landscapes import RECORDED, SAMPLED, Landscape
+from tests.autotune import wide_cpu
+from tests.autotune.landscapes import RECORDED, SAMPLED, Landscape, job_of
 from tests.autotune.samples import Replay
 
 SEEDS: Final = range(12)
 
 
-@dataclass
+@dataclass(eq=False)
 class Recorded(Replay):
-    """Times as they were recorded, noise and all: each round of a race is one of the record, in random order."""
+    """Times as they were recorded, noise and all: each round of a race is one of the record, drawn at random."""
 
     micros: dict[Schedule, float | Failure] = field(default_factory=dict)
     landscape: Landscape = SAMPLED[0]
     rng: random.Random = field(default_factory=random.Random)
-    rounds: list[int] = field(default_factory=list)
+    round: int = 0
     spent: float = 0.0
 
     def sample(self, schedule: Schedule) -> float | Failure:
         rows = self.landscape.samples
         if schedule == self.landscape.space.default():
-            self.rounds = self.rounds[1:] or self.rng.sample(range(len(rows[schedule])), len(rows[schedule]))
-        micros = rows[schedule][self.rounds[0]]
+            self.round = self.rng.randrange(len(rows[schedule]))
+        micros = rows[schedule][self.round]
         self.spent += micros
         return micros
 
 
-@dataclass
+@dataclass(eq=False)
 class Noisy(Recorded):
     """The recorded times on a quiet machine: one in fifty is disturbed, the others differ by one percent."""
 
@@ -56,17 +58,47 @@ class Noisy(Recorded):
         return micros
 
 
-def raced(landscape: Landscape, sampler: Recorded, seed: int) -> list[Trial]:
-    """Trials of all that works, by the rules of the exhaustive strategy."""
-    how, best, trials = rules("exhaustive"), inf, list[Trial]()
+NOISES: Final = {"quiet": Noisy, "recorded": Recorded}
+
+
+def exhausted(landscape: Landscape, sampler: Recorded, seed: int) -> list[Trial]:
+    """Trials of all that works, in random order, by the rules of the exhaustive strategy."""
     entrants = [s for s in landscape.space.schedules() if landscape.micros(s) is not None]
     random.Random(seed).shuffle(entrants)
+    known: dict[Schedule, Trial] = {}
+    raced(landscape, sampler, entrants, rules("exhaustive"), known)
+    return list(known.values())
+
+
+def searched(landscape: Landscape, sampler: Recorded, seed: int) -> list[Trial]:
+    """Trials of what standard effort tries of a first pattern, by the rules of its strategy."""
+    effort, known = EFFORTS["standard"], dict[Schedule, Trial]()
+    search = named(effort.strategy)(landscape.space, random.Random(seed), foreseen(landscape))
+    proposal = next(search)
+    while True:
+        known |= {schedule: landscape.trial(schedule) for schedule in proposal if landscape.micros(schedule) is None}
+        raced(landscape, sampler, [s for s in proposal if s not in known], rules(effort.strategy), known)
+        try:
+            proposal = search.send([known[schedule] for schedule in proposal])
+        except StopIteration:
+            return list(known.values())
+
+
+def raced(
+    landscape: Landscape, sampler: Recorded, entrants: list[Schedule], how: Rules, known: dict[Schedule, Trial]
+) -> None:
     track = Track(landscape.space.default(), sampler, sampler.rng)
     for start in range(0, len(entrants), how.together):
         lanes = {entrant: Lane() for entrant in entrants[start : start + how.together]}
-        trials += [Trial(entrant, str(entrant), outcome) for entrant, outcome in race(lanes, track, how, best)]
-        best = min(trial.ratio for trial in trials)
-    return trials
+        best = min((trial.ratio for trial in known.values()), default=inf)
+        for entrant, outcome in race(lanes, track, how, best):
+            known[entrant] = Trial(entrant, str(entrant), outcome)
+
+
+@cache
+def foreseen(landscape: Landscape) -> Prior:
+    micros = Forecast(job_of(landscape, wide_cpu.__name__)).micros
+    return Prior(cache(micros), most=EFFORTS["standard"].most(landscape.space))
 
 
 def regret(landscape: Landscape, schedule: Schedule) -> float:
@@ -92,63 +124,68 @@ def test_standard_effort_comes_close_for_a_seventh_of_the_schedules() -> None:
     assert quantiles(regrets, n=20, method="inclusive")[-1] <= 0.08
 
 
-def test_a_race_of_all_costs_little_and_loses_little_on_a_quiet_machine() -> None:
-    costs, regrets = [], []
-    for landscape in RECORDED:
-        for seed in SEEDS:
-            sampler = Noisy(landscape=landscape, rng=random.Random(seed))
-            fastest = min(raced(landscape, sampler, seed), key=lambda trial: trial.ratio)
-            costs.append(sampler.spent / eight_times(landscape))
-            regrets.append(regret(landscape, fastest.schedule))
-    assert mean(costs) <= 0.15
-    assert mean(regrets) <= 0.02
+@pytest.mark.parametrize(("noise", "landscapes"), [("quiet", RECORDED), ("recorded", SAMPLED)])
+def test_a_race_of_all_costs_little_and_loses_little(noise: str, landscapes: tuple[Landscape, ...]) -> None:
+    """Of the time, most goes to one round of everything; the last race comes on top."""
+    found = [tuned("full", landscape, noise, seed) for landscape in landscapes for seed in SEEDS]
+    print(f"full, {noise}: {told(found)}")
+    assert mean(one.search for one in found) <= 0.15
+    assert mean(one.search + one.last for one in found) <= 0.5
+    assert mean(one.regret for one in found) <= 0.02
 
 
-def test_a_race_costs_no_more_where_samples_differ_by_a_tenth() -> None:
-    """What was recorded while others worked: the race alone cannot tell such schedules apart, and the last race keeps
-    the default where it cannot either."""
-    costs, after = [], []
-    for landscape in SAMPLED:
-        for seed in SEEDS:
-            sampler = Recorded(landscape=landscape, rng=random.Random(seed))
-            trials = raced(landscape, sampler, seed)
-            costs.append(sampler.spent / eight_times(landscape))
-            after.append(regret(landscape, confirmed(landscape, sampler, trials)))
-    assert mean(costs) <= 0.16
-    assert mean(after) <= 0.03
+@pytest.mark.parametrize(("noise", "landscapes"), [("quiet", RECORDED), ("recorded", SAMPLED)])
+def test_standard_effort_costs_little_with_its_last_race(noise: str, landscapes: tuple[Landscape, ...]) -> None:
+    found = [tuned("standard", landscape, noise, seed) for landscape in landscapes for seed in SEEDS]
+    print(f"standard, {noise}: {told(found)}")
+    assert mean(one.search + one.last for one in found) <= 0.15
+    assert mean(one.regret for one in found) <= 0.02
 
 
-@pytest.mark.parametrize(
-    ("noise", "landscapes", "wanted", "worst"), [(Noisy, RECORDED, 0.95, 0.03), (Recorded, SAMPLED, 0.95, 0.06)]
-)
-def test_tuning_again_mostly_decides_the_same(
-    noise: type[Recorded], landscapes: tuple[Landscape, ...], wanted: float, worst: float
-) -> None:
-    """Not always: where a schedule lies close to the edge of a tie, chance says on which side; and the records of some
-    landscapes differ by a tenth from sample to sample."""
-    same, regrets = [], []
+@pytest.mark.parametrize("effort", ["standard", "full"])
+@pytest.mark.parametrize(("noise", "landscapes"), [("quiet", RECORDED), ("recorded", SAMPLED)])
+def test_tuning_again_mostly_decides_the_same(noise: str, landscapes: tuple[Landscape, ...], effort: str) -> None:
+    """Not always: where a schedule lies close to the edge of a tie, chance says on which side."""
+    same = []
     for landscape in landscapes:
-        kept = []
-        for seed in SEEDS:
-            sampler = noise(landscape=landscape, rng=random.Random(seed))
-            kept.append(confirmed(landscape, sampler, raced(landscape, sampler, seed)))
+        found = [tuned(effort, landscape, noise, seed) for seed in SEEDS]
+        kept = [one.kept for one in found]
         same.append(max(map(kept.count, kept)) / len(kept))
-        regrets += [regret(landscape, schedule) for schedule in kept]
-    print(f"{noise.__name__}: {mean(same):.1%} decide the same, regret {mean(regrets):.2%}, at most {max(regrets):.2%}")
-    assert mean(same) >= wanted
-    assert mean(regrets) <= 0.02
-    assert max(regrets) <= worst
+        assert max(one.regret for one in found) <= 0.06
+    print(f"{effort}, {noise}: {mean(same):.1%} decide the same, at worst {min(same):.0%}")
+    assert mean(same) >= 0.95
 
 
 def test_the_same_record_always_gives_the_same_decision() -> None:
     for landscape in RECORDED:
         sampler = Noisy(landscape=landscape, rng=random.Random(0))
-        trials = raced(landscape, sampler, 0)
+        trials = exhausted(landscape, sampler, 0)
         shuffled = random.Random(1).sample(trials, len(trials))
         assert choose(trials, landscape.space) == choose(shuffled, landscape.space)
 
 
-def confirmed(landscape: Landscape, sampler: Recorded, trials: list[Trial]) -> Schedule:
-    track = Track(landscape.space.default(), sampler, sampler.rng, settled=partial(settled, space=landscape.space))
-    outcomes = race({schedule: Lane() for schedule in finalists(trials, landscape.space)}, track, CONFIRM)
-    return choose([Trial(s, str(s), outcome) for s, outcome in outcomes], landscape.space).kept.schedule
+@dataclass(frozen=True)
+class Tuned:
+    """What one replay kept; the time of its two races as a share of timing everything eight times."""
+
+    kept: Schedule
+    regret: float
+    search: float
+    last: float
+
+
+@cache
+def tuned(effort: str, landscape: Landscape, noise: str, seed: int) -> Tuned:
+    sampler, space = NOISES[noise](landscape=landscape, rng=random.Random(seed)), landscape.space
+    trials = (exhausted if effort == "full" else searched)(landscape, sampler, seed)
+    search, how = sampler.spent, last(EFFORTS[effort].strategy)
+    track = Track(space.default(), sampler, sampler.rng, settled=partial(settled, space=space))
+    outcomes = list(race({schedule: Lane() for schedule in finalists(trials, space, how.places)}, track, how))
+    kept = choose([Trial(s, str(s), outcome) for s, outcome in outcomes], space).kept.schedule
+    everything = eight_times(landscape)
+    return Tuned(kept, regret(landscape, kept), search / everything, (sampler.spent - search) / everything)
+
+
+def told(found: list[Tuned]) -> str:
+    search, final, lost = (mean(getattr(one, name) for one in found) for name in ("search", "last", "regret"))
+    return f"{search:.1%} of the time and {final:.1%} for the last race, regret {lost:.2%}"

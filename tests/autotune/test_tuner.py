@@ -11,8 +11,8 @@ import pytest
 
 from attncc.autotune.budget import UNLIMITED, Budget, Spending
 from attncc.autotune.job import Job
-from attncc.autotune.rules import CONFIRM
 from attncc.autotune.session import TuneResult
+from attncc.autotune.strategies import last
 from attncc.autotune.tuner import tune
 from attncc.errors import AttnccError, DefaultScheduleFailed, UnknownStrategy, UnsafeDirectory
 from attncc.ir.schedule import Schedule
@@ -80,7 +80,7 @@ def test_the_fastest_is_decided_and_kept(library: KernelLibrary) -> None:
     assert (entry.micros, entry.default_micros, entry.speedup) == (2000.0, 6000.0, 3.0)
     assert (entry.kind, entry.confirmed, entry.trials, entry.session) == (
         "measured",
-        CONFIRM.telling,
+        last("exhaustive").telling,
         4,
         library.session,
     )
