@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from attncc.autotune.steps import LEAST_ROWS
+from attncc.codegen.triton.knobs import LOWERINGS, lowering
 from attncc.ir.schedule import Operands, Schedule
 from attncc.ir.tile import TilePlan
 from attncc.library.entry import Failure
@@ -71,6 +72,18 @@ def doubtful(plan: TilePlan, operands: Operands, schedule: Schedule, arch: str) 
     """Whether a kernel for `arch` would probably spill: worth compiling only after all others."""
     needed, most = _registers(plan, operands, schedule, arch)
     return needed > most
+
+
+def sparing(schedule: Schedule) -> bool:
+    """Whether a kernel stands beside a simpler one of the same tiles, and is worth no time if it spills at all."""
+    return schedule.switch("persistent") > 0 or lowering(schedule) != LOWERINGS[0]
+
+
+def spilled(schedule: Schedule, spill_bytes: int) -> Failure | None:
+    """Why a compiled kernel is not worth a time; None if it spills no more than is allowed."""
+    if spill_bytes <= (0 if sparing(schedule) else SPILL_BYTES):
+        return None
+    return Failure("spills", f"{spill_bytes} bytes of registers spilled")
 
 
 def _registers(plan: TilePlan, operands: Operands, schedule: Schedule, arch: str) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from attncc.autotune.forecast import Forecast, learned
 from attncc.autotune.gpus import figures
 from attncc.autotune.inspecting import Inspector, Inspectors, processes
 from attncc.autotune.job import Job, writer_for
-from attncc.autotune.legality import SPILL_BYTES, doomed, doubtful
+from attncc.autotune.legality import doomed, doubtful, spilled
 from attncc.autotune.observing import observed
 from attncc.autotune.occupancy import occupancy
 from attncc.autotune.progress import Progress, Silent
@@ -135,8 +135,9 @@ class _Prediction:
         """A kernel that spills much, or of which not one program fits, is not worth a time."""
         if isinstance(used, Failure):
             return used
-        if used.spill_bytes > SPILL_BYTES:
-            return Failure("spills", f"{used.spill_bytes} bytes of registers spilled")
+        failure = spilled(schedule, used.spill_bytes)
+        if failure is not None:
+            return failure
         found = occupancy(schedule.number("num_warps"), used, self.forecast.figures().unit)
         if found.programs:
             return used

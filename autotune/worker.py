@@ -19,6 +19,7 @@ import torch
 
 from attncc.autotune.inputs import Inputs, random_inputs
 from attncc.autotune.job import Job
+from attncc.autotune.legality import sparing, spilled
 from attncc.autotune.measure import Clock, clock_for, launched, repetitions
 from attncc.autotune.request import Answer, Build, Inspect, Prepare, Request, Sample, Used
 from attncc.autotune.verify import Oracle, call, oracle, verify
@@ -35,7 +36,9 @@ FASTEST: Mapping[str, str] = {"sm_90": "wgmma", "sm_100": "tcgen05"}
 
 
 @dataclass(slots=True)
-class _Bench:
+class Bench:
+    """Answers the requests for one job."""
+
     job: Job
     inputs: Inputs | None = None
     expected: Oracle | None = None
@@ -56,10 +59,16 @@ class _Bench:
     def _clock(self) -> Clock:
         return clock_for(self.job.device.kind, self.job.policy)
 
-    def _build(self, source: KernelSource) -> None:
-        self.job.backend.build(source, self.job.device)
+    def _build(self, source: KernelSource) -> Failure | None:
+        failure = self._spilled(source)
+        if failure is None:
+            self.job.backend.build(source, self.job.device)
+        return failure
 
     def _prepare(self, source: KernelSource) -> Failure | None:
+        failure = self._spilled(source)
+        if failure is not None:
+            return failure
         if self.inputs is None or self.expected is None:
             job = self.job
             self.inputs = random_inputs(job.shape, job.operands.dtype, job.device.kind, pattern=job.pattern)
@@ -71,6 +80,13 @@ class _Bench:
         ready = launched(partial(call, kernel, inputs), self.job.policy)
         self.calls[source.schedule] = ready, repetitions(ready, self._clock())
         return None
+
+    def _spilled(self, source: KernelSource) -> Failure | None:
+        """Why a kernel that must not spill is not to be timed: it spills, or does not compile for this GPU."""
+        if self.job.device.kind != "cuda" or not sparing(source.schedule):
+            return None
+        used = self._inspect(source)
+        return used if isinstance(used, Failure) else spilled(source.schedule, used.spill_bytes)
 
     def _inspect(self, source: KernelSource) -> Used | Failure:
         # Triton takes half a second to import, and is there only for GPUs.
@@ -98,7 +114,7 @@ def main() -> None:
     """Serves the connection whose file descriptor is the first argument."""
     _end_with_parent()
     with Connection(int(sys.argv[1])) as connection:
-        bench = _Bench(connection.recv())
+        bench = Bench(connection.recv())
         connection.send(None)
         try:
             while True:
