@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import IO, Final, Self
 
+from attncc.autotune.alarm import LAUNCH_SECONDS, rang
 from attncc.autotune.job import Job
 from attncc.autotune.request import Answer, Request, Used
 from attncc.errors import WorkerLost
@@ -40,7 +41,7 @@ class _Process:
                 return Failure("timeout", f"no answer within {seconds:.0f} seconds")
             return _answer(self.connection.recv())
         except (EOFError, ConnectionError):
-            return Failure("crash", self._last_words())
+            return self._loss()
 
     def kill(self) -> None:
         """Stops the process and whatever compilers it started."""
@@ -54,13 +55,15 @@ class _Process:
         self.connection.close()
         self.output.close()
 
-    def _last_words(self) -> str:
+    def _loss(self) -> Failure:
         """How the process ended, and the last line it wrote."""
         status = self.popen.wait()
+        if rang(status):
+            return Failure("timeout", f"a launch took more than {LAUNCH_SECONDS:.0f} seconds")
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         self.output.seek(0)
         lines = self.output.read().decode(errors="replace").strip().splitlines()
-        return f"{how}: {lines[-1]}" if lines else how
+        return Failure("crash", f"{how}: {lines[-1]}" if lines else how)
 
 
 @dataclass(slots=True)

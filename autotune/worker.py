@@ -17,6 +17,7 @@ from typing import Final
 
 import torch
 
+from attncc.autotune.alarm import limited
 from attncc.autotune.inputs import Inputs, random_inputs
 from attncc.autotune.job import Job
 from attncc.autotune.legality import sparing, spilled
@@ -52,9 +53,13 @@ class Bench:
                 return _explained(partial(self._prepare, source))
             case Sample(schedule):
                 ready, count = self.calls[schedule]
-                return _explained(lambda: self._clock()(ready, count) / count)
+                return _explained(partial(self._sample, ready, count))
             case Inspect(source):
                 return _explained(partial(self._inspect, source))
+
+    def _sample(self, ready: Callable[[], object], count: int) -> float:
+        with limited(self.job.device.kind):
+            return self._clock()(ready, count) / count
 
     def _clock(self) -> Clock:
         return clock_for(self.job.device.kind, self.job.policy)
@@ -74,11 +79,12 @@ class Bench:
             self.inputs = random_inputs(job.shape, job.operands.dtype, job.device.kind, pattern=job.pattern)
             self.expected = oracle(job.pattern, self.inputs)
         kernel, inputs = self.job.backend.build(source, self.job.device), self.inputs
-        agreement = verify(kernel, inputs, self.expected)
-        if not agreement.holds:
-            return Failure("unrepeatable" if agreement.right else "incorrect", str(agreement))
-        ready = launched(partial(call, kernel, inputs), self.job.policy)
-        self.calls[source.schedule] = ready, repetitions(ready, self._clock())
+        with limited(self.job.device.kind):
+            agreement = verify(kernel, inputs, self.expected)
+            if not agreement.holds:
+                return Failure("unrepeatable" if agreement.right else "incorrect", str(agreement))
+            ready = launched(partial(call, kernel, inputs), self.job.policy)
+            self.calls[source.schedule] = ready, repetitions(ready, self._clock())
         return None
 
     def _spilled(self, source: KernelSource) -> Failure | None:

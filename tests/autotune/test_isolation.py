@@ -36,6 +36,7 @@ EXPECTED = {
     "illegal_address": ("crash", "an illegal memory access was encountered"),
     "late_segfault": ("crash", "killed by SIGSEGV"),
     "late_memory": ("out_of_memory", "Tried to allocate 2 GiB"),
+    "alarm": ("timeout", "a launch took more than 20 seconds"),
     "compiler_segfault": ("crash", "killed by SIGSEGV"),
     "compiler_hang": ("timeout", "no answer within 8 seconds"),
     "compiler_memory": ("out_of_memory", "no memory for the kernel's buffers"),

@@ -11,6 +11,7 @@ from typing import Final
 
 import torch
 
+from attncc.autotune.alarm import limited
 from attncc.codegen.kernel import KernelSource, Phase
 from attncc.device import DeviceModel
 from attncc.errors import AttnccError
@@ -103,6 +104,9 @@ class ToyKernel:
                 if "ATTNCC_TOY_HUNG" in os.environ:
                     Path(os.environ["ATTNCC_TOY_HUNG"]).write_text(str(os.getpid()))
                 time.sleep(1e6)
+            case "alarm":
+                with limited("cuda", seconds=0.2):
+                    time.sleep(1e6)
             case "wrong":
                 out[-1, -1, -1] += 1e-2
             case "unsteady":
