@@ -113,8 +113,11 @@ def compiled(wanted: Sequence[Case], home: Path) -> Iterator[tuple[Case, Compile
 
 
 def write(home: Path) -> tuple[Path, Path]:
-    """The pages of what `home` holds."""
-    blocks = tuple(_blocks(_load(home / DATA).kernels, goals.measured(home.parent)))
+    """The pages of what `home` holds, without the kernels that are no longer listed; those are dropped."""
+    listed = set(cases())
+    kept = Static([one for one in _load(home / DATA).kernels if one.case in listed])
+    _save(kept, home / DATA)
+    blocks = tuple(_blocks(kept.kernels, goals.measured(home.parent)))
     (home / PAGE).write_text(markdown(blocks), encoding="utf-8")
     (home / OFFLINE).write_text(html(blocks, home), encoding="utf-8")
     return home / PAGE, home / OFFLINE

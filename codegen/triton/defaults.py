@@ -26,13 +26,18 @@ DECODE_DESCRIPTORS: Choices = {128: (16, 64, 4, 3, "descriptor"), 256: (16, 32, 
 DECODE_CDNA: Choices = {128: (16, 64, 4, 2, "pointer"), 256: (16, 32, 4, 2, "pointer")}
 DECODE_FLOAT: Choices = {64: (16, 32, 4, 2, "pointer"), 256: (16, 16, 8, 2, "pointer")}
 
-#: Prefill and decode for elements of two bytes; an architecture that is not named is taken for the oldest.
-HALF: Mapping[str, tuple[Choices, Choices]] = {
-    "sm_80": (AMPERE, DECODE),
-    "sm_90": (HOPPER, DECODE_DESCRIPTORS),
-    "sm_100": (HOPPER, DECODE_DESCRIPTORS),
-    "sm_120": (CONSUMER, DECODE_DESCRIPTORS),
-    "gfx942": (CDNA, DECODE_CDNA),
+#: A decode with keys that lists gather, which takes more registers.
+GATHERED: Choices = {64: (16, 32, 4, 2, "pointer"), **DECODE}
+GATHERED_DESCRIPTORS: Choices = {**DECODE_DESCRIPTORS, 128: (16, 64, 4, 2, "descriptor")}
+
+#: Prefill, decode, and decode with gathered keys for elements of two bytes; an architecture that is not named is taken
+#: for the oldest.
+HALF: Mapping[str, tuple[Choices, Choices, Choices]] = {
+    "sm_80": (AMPERE, DECODE, GATHERED),
+    "sm_90": (HOPPER, DECODE_DESCRIPTORS, GATHERED_DESCRIPTORS),
+    "sm_100": (HOPPER, DECODE_DESCRIPTORS, GATHERED_DESCRIPTORS),
+    "sm_120": (CONSUMER, DECODE_DESCRIPTORS, GATHERED_DESCRIPTORS),
+    "gfx942": (CDNA, DECODE_CDNA, DECODE_CDNA),
 }
 OLDEST = "sm_80"
 
@@ -41,10 +46,10 @@ OLDEST = "sm_80"
 DESCRIPTOR_ARCHES = ("sm_90", "sm_100", "sm_120")
 
 
-def default(operands: Operands, phase: Phase, arch: str) -> Mapping[str, KnobValue]:
-    """A choice for every knob."""
-    prefill, decode = _float(arch) if operands.dtype == "float32" else HALF.get(arch, HALF[OLDEST])
-    choices = prefill if phase == "prefill" else decode
+def default(operands: Operands, phase: Phase, arch: str, gathered: bool = False) -> Mapping[str, KnobValue]:
+    """A choice for every knob; `gathered` says whether keys come from lists."""
+    prefill, decode, lists = _float(arch) if operands.dtype == "float32" else HALF.get(arch, HALF[OLDEST])
+    choices = prefill if phase == "prefill" else lists if gathered else decode
     *sizes, loads = next(choice for most, choice in choices.items() if head_block(operands.head_dim) <= most)
     names = ("BLOCK_M", "BLOCK_N", "num_warps", "num_stages")
     return {**dict(zip(names, sizes, strict=True)), "loads": loads if describable(operands, arch) else "pointer"}
@@ -66,5 +71,5 @@ def describable(operands: Operands, arch: str) -> bool:
     return whole and operands.dtype != "float32" and arch in DESCRIPTOR_ARCHES
 
 
-def _float(arch: str) -> tuple[Choices, Choices]:
-    return (FLOAT_CDNA if arch.startswith("gfx") else FLOAT), DECODE_FLOAT
+def _float(arch: str) -> tuple[Choices, Choices, Choices]:
+    return (FLOAT_CDNA if arch.startswith("gfx") else FLOAT), DECODE_FLOAT, DECODE_FLOAT

@@ -54,7 +54,7 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
     BLOCK_M divides `grain`. In a decode where there is one, a tile may be a single position, of all heads that share
     their keys.
     """
-    chosen = default(operands, phase, device.arch)
+    chosen = default(operands, phase, device.arch, gathered=grain is not None)
     choices = _choices(operands, phase, device, grain)
     if grain is not None:
         chosen = fitted(chosen, phase, _heights(phase, operands.dtype != "float32", grain))

@@ -15,6 +15,7 @@ from attncc.codegen.triton.knobs import SHARED_KIB
 from attncc.codegen.triton.static import Resources, Unbuildable, resources
 from attncc.ir.pattern import Pattern
 from attncc.ir.schedule import DType, Operands
+from attncc.spec import load, lower
 from tests.codegen.triton_samples import HOPPER, pattern, schedule, source
 
 #: Several loops: full and partial tiles of sinks, window and diagonal.
@@ -104,6 +105,19 @@ def test_hopper_copies_tiles_with_descriptors_or_asynchronously() -> None:
 
 def test_decode_does_not_spill() -> None:
     assert built_in("sm_90", Operands("bfloat16", 128), "decode").spill_bytes <= SPILLS
+
+
+@pytest.mark.parametrize(
+    ("name", "arch", "head_dim"),
+    [("vertical_slash", "sm_80", 64), ("hip", "sm_80", 64), ("landmark_retrieval", "sm_90", 128)],
+)
+def test_decode_with_gathered_keys_does_not_spill(name: str, arch: str, head_dim: int) -> None:
+    """Where an entry of a list says which key is next, less room is left than in other kernels."""
+    of, operands, hardware = lower.lower(load.find(name), {}), Operands("bfloat16", head_dim), device.named(arch)
+    chosen = compiler.built_in(of, operands, "decode", hardware)
+    found = resources(compiler.source(of, operands, "decode", chosen, "triton"), hardware)
+    assert isinstance(found, Resources), found
+    assert found.spill_bytes <= SPILLS
 
 
 def test_resources_are_remembered_and_a_damaged_memory_is_replaced() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,18 @@ def test_a_kernel_is_compiled_once_and_told(monkeypatch: pytest.MonkeyPatch, tmp
 
     monkeypatch.setattr(static, "_compiled", never)
     assert [kept for _, kept in static.compiled(static.cases(["causal"]), page.parent)] == [first]
+
+
+def test_what_is_no_longer_listed_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first, second = (static.Case("causal", "sm_90", "prefill", head_dim) for head_dim in (64, 128))
+    rows = [asdict(static.Compiled(case, "", "", "", reason="not built")) for case in (first, second)]
+    home = tmp_path / "static"
+    home.mkdir()
+    (home / static.DATA).write_text(json.dumps({"kernels": rows}), encoding="utf-8")
+    monkeypatch.setattr(static, "cases", lambda: [second])
+    page, _ = static.write(home)
+    assert json.loads((home / static.DATA).read_text(encoding="utf-8")) == {"kernels": rows[1:]}
+    assert page.read_text(encoding="utf-8").count("| causal") == 1
 
 
 def test_an_unknown_pattern_is_named(tmp_path: Path) -> None:
