@@ -26,9 +26,9 @@ DECODE_DESCRIPTORS: Choices = {128: (16, 64, 4, 3, "descriptor"), 256: (16, 32, 
 DECODE_CDNA: Choices = {128: (16, 64, 4, 2, "pointer"), 256: (16, 32, 4, 2, "pointer")}
 DECODE_FLOAT: Choices = {64: (16, 32, 4, 2, "pointer"), 256: (16, 16, 8, 2, "pointer")}
 
-#: A decode with keys that lists gather, which takes more registers.
-GATHERED: Choices = {64: (16, 32, 4, 2, "pointer"), **DECODE}
-GATHERED_DESCRIPTORS: Choices = {**DECODE_DESCRIPTORS, 128: (16, 64, 4, 2, "descriptor")}
+#: A decode with keys that lists gather, which takes more registers: more warps share them.
+GATHERED: Choices = {**DECODE, 128: (16, 64, 8, 2, "pointer")}
+GATHERED_DESCRIPTORS: Choices = {64: DECODE_DESCRIPTORS[128], **DECODE_DESCRIPTORS, 128: (16, 64, 8, 2, "descriptor")}
 
 #: Prefill, decode, and decode with gathered keys for elements of two bytes; an architecture that is not named is taken
 #: for the oldest.

@@ -7,7 +7,7 @@ mask: kv <= q and (q, kv // chunk) in chunks
 with chunk = 512, top = 3
 source: MoBA (arXiv 2502.13189)
 digest: 9cfe7d8f48acad46
-schedule: BLOCK_M=1 BLOCK_N=64 num_warps=4 num_stages=3 loads=descriptor
+schedule: BLOCK_M=1 BLOCK_N=64 num_warps=8 num_stages=2 loads=descriptor
 
 query and out are [batch, q_heads, q_len, HEAD_DIM], key and value [batch, kv_heads, kv_len, HEAD_DIM], of any strides
 with a contiguous last dimension; lse is float32 [batch, q_heads, q_len], contiguous, in natural logarithms.
