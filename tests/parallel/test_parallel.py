@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from attncc import giving
+from attncc.autotune.verify import BASE_ROUNDINGS, half_unit
 from attncc.check import DTYPE_NAMES
 from attncc.errors import NoProcessGroup, WrongShare
 from attncc.parallel import attention, partition, positions, unpartition
@@ -53,12 +54,16 @@ def alone(case: Case, dtype: torch.dtype) -> Results:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_ranks_agree_with_the_reference(case: Case, folder: Path) -> None:
-    """Out and lse may err twice, gradients three times as much as plain attention in the same dtype."""
+    """Out and lse may err as much as a kernel may (`autotune.verify`): twice as much as plain attention in the same
+    dtype, and by roundings in float32, here those of merging. Gradients may err three times as much."""
     mine = together(case, ranks.found(folder, case))
     exact, plainly = alone(case, torch.float64), alone(case, case.dtype)
     for name, ours, narrow, right in zip(("out", "lse", "query", "key", "value"), mine, plainly, exact, strict=True):
         rounding = distance(right.to(ours.dtype), right)
         allowed = (2 if name in ("out", "lse") else 3) * max(distance(narrow, right), rounding)
+        if name in ("out", "lse"):
+            largest = float(right.masked_fill(right.isinf(), 0).abs().max())
+            allowed += BASE_ROUNDINGS * half_unit(torch.float32) * largest
         assert distance(ours, right) <= allowed, name
 
 
