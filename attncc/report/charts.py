@@ -19,6 +19,8 @@ COLOURS = ("#2f6690", "#e0a458", "#5c946e", "#a4508b", "#6d6a63", "#c8553d", "#4
 MARKS = "os^DvPX*"
 #: Names of more letters do not stand side by side.
 WIDE_NAME = 48
+#: The height of a line of names, and how many a picture has room for as it is.
+LINE_INCHES, USUAL_LINES = 0.16, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,13 @@ def save_scatter(clouds: Mapping[str, Sequence[tuple[float, float]]], path: Path
 
 
 def _finish(figure: Figure, axes: Axes, across: str, path: Path) -> None:
-    """Saves the figure, what the marks mean below it."""
+    """Saves the figure, what the marks mean below it, where long lists of them make it higher."""
     axes.set_xlabel(across)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e6e3dc", linewidth=0.6)
     axes.set_axisbelow(True)
     names = [str(label) for label in axes.get_legend_handles_labels()[1]]
     columns = 2 if max(map(len, names)) < WIDE_NAME else 1
+    figure.set_figheight(figure.get_figheight() + LINE_INCHES * max(0, len(names) / columns - USUAL_LINES))
     figure.legend(fontsize=7.5, loc="outside lower center", ncols=columns, frameon=False)
     figure.savefig(path, dpi=150, metadata=undated(path))
