@@ -45,9 +45,8 @@ def interleave(
     """Times every call once a round, each round starting with another; calls have been warmed up. `others` take part
     with samples of their own, in seconds."""
     repeats = {name: _repeats(call, clock) for name, call in calls.items()}
-    return turns(
-        {name: partial(_once, call, clock, repeats[name]) for name, call in calls.items()} | dict(others), rounds
-    )
+    samples = {name: partial(_once, call, clock, repeats[name]) for name, call in calls.items()}
+    return turns({**samples, **others}, rounds)
 
 
 def turns(samples: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Sampled]:

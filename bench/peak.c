@@ -1,7 +1,6 @@
 // What one core reaches on multiply-adds that never leave its registers, in GFLOP/s of this thread's CPU time.
 #include <immintrin.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>

@@ -16,17 +16,16 @@ from attncc.spec.schema import ParamSpec, PatternSpec
 def lower(spec: PatternSpec, overrides: Mapping[str, object] | None = None) -> Pattern:
     """`spec` with `overrides` in place of its defaults. Raises UnknownParameter, BadParameter, or PatternFileError if
     the values make the mask wrong (a divisor of 0)."""
-    return _lowered(spec, tuple(overrides.items())) if overrides else _usual(spec)
+    return _lowered(spec, overrides) if overrides else _usual(spec)
 
 
 @lru_cache(maxsize=256)
 def _usual(spec: PatternSpec) -> Pattern:
     """With its defaults: asked for by whoever registers, names or calls it."""
-    return _lowered(spec, ())
+    return _lowered(spec, {})
 
 
-def _lowered(spec: PatternSpec, overrides: tuple[tuple[str, object], ...]) -> Pattern:
-    given = dict(overrides)
+def _lowered(spec: PatternSpec, given: Mapping[str, object]) -> Pattern:
     known = {param.name: param for param in spec.params}
     for name in given:
         if name not in known:

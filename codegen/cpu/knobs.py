@@ -12,9 +12,9 @@ from attncc.ir.tile import Tiling
 #: Most query rows of a head that the decode kernel serves faster than a query tile that they do not fill.
 DECODE_ROWS = 8
 
-#: Rows of a query tile; the default; with AMX; those of a tile for patterns that allow no larger one; the fewest that
-#: AMX takes.
-TILE_ROWS, USUAL_ROWS, TILED_ROWS, SMALLEST_TILE, AMX_ROWS = (32, 64, 128), 64, 128, 16, 32
+#: Rows of a query tile; the default, if not AMX multiplies; those of a tile for patterns that allow no larger one; the
+#: fewest that AMX takes.
+TILE_ROWS, USUAL_ROWS, SMALLEST_TILE, AMX_ROWS = (32, 64, 128), 64, 16, 32
 
 #: Without its instructions for bfloat16, a set may be faster still: on some machines these are slow.
 PLAINER: Mapping[str, str] = {"avx512_bf16+amx": "avx512", "avx512_bf16": "avx512"}
@@ -41,7 +41,7 @@ def space(operands: Operands, phase: Phase, device: DeviceModel, grain: int | No
     assert block_m, f"no query tile fits into {grain} rows; such calls are of phase decode"
     tiles = str(isa.default).endswith("+amx")
     block_n = 96 if operands.dtype == "float32" else 384 if tiles else 192
-    usual = max(rows for rows in block_m if rows <= (TILED_ROWS if tiles else USUAL_ROWS))
+    usual = max(rows for rows in block_m if tiles or rows <= USUAL_ROWS)
     return SearchSpace((isa, Knob("block_m", block_m, usual), Knob("block_n", (96, 192, 384), block_n)))
 
 

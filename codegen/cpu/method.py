@@ -31,9 +31,9 @@ COMMON = "float row_max[BLOCK_M], row_sum[BLOCK_M], rescale[BLOCK_M];"
 @dataclass(frozen=True, slots=True)
 class Method:
     """`fields` are those of `struct block`; `text` defines score_keys and absorb, `load_queries` the function of that
-    name; `before` and `after` enclose a task, `clear` prepares its block, `order` brings the columns of
-    a row of acc into order. `value_row` is the C expression of what is
-    kept for the row of values at `value`; `lanes` says what vectors of scores stand for."""
+    name; `before` and `after` enclose a task, `clear` prepares its block, `order` brings the columns of a row of acc
+    into order. `value_row` is the C expression of what is kept for the row of values at `value`; `lanes` says what
+    vectors of scores stand for."""
 
     fields: tuple[str, ...]
     text: tuple[str, ...]
